@@ -1,0 +1,24 @@
+"""Measures a run: python scripts/evaluate.py run=RUN_DIR [split=test] [baselines=false] [key=value …]."""
+
+from __future__ import annotations
+
+import sys
+
+from marketorch import evaluate
+from marketorch.config import split_option
+from marketorch.errors import ConfigError, guard
+
+
+def main(arguments: list[str]) -> None:
+    """Writes RUN_DIR/evaluation and prints the run beside its baselines."""
+    run, overrides = split_option(arguments, "run")
+    split, overrides = split_option(overrides, "split")
+    baselines, overrides = split_option(overrides, "baselines")
+    if run is None:
+        raise ConfigError(f"run=RUN_DIR is missing. Usage: {__doc__}")
+    evaluate(run, split or "test", overrides, baselines=baselines != "false")
+
+
+if __name__ == "__main__":
+    with guard():
+        main(sys.argv[1:])

@@ -1,0 +1,39 @@
+"""Predicts raw input: python scripts/predict.py run=RUN_DIR input=FILE|TEXT output=FILE [explain=5].
+
+``output`` is .jsonl, .csv or .parquet; without it a table is printed. ``rank=CLASS`` sorts by that
+class's probability (a triage list), ``contains=TEXT`` keeps the rows that mention TEXT, ``top=N``
+keeps the first N. Any other key=value overrides the run's config (data.text=body, say).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from marketorch import load_run
+from marketorch.config import split_option
+from marketorch.errors import ConfigError, guard
+from marketorch.prediction import predict_file
+
+OPTIONS = ("run", "input", "output", "explain", "rank", "contains", "top")
+
+
+def main(arguments: list[str]) -> None:
+    """Loads the run, predicts every row and writes or shows the result."""
+    values: dict[str, str | None] = {}
+    for name in OPTIONS:
+        values[name], arguments = split_option(arguments, name)
+    for name in ("run", "input"):
+        if values[name] is None:
+            raise ConfigError(f"{name}=… is missing. {__doc__}")
+    predict_file(
+        load_run(values.pop("run") or "", arguments),
+        values.pop("input") or "",
+        explain=int(values.pop("explain") or 5),
+        top=int(values.pop("top") or 0) or None,
+        **values,
+    )
+
+
+if __name__ == "__main__":
+    with guard():
+        main(sys.argv[1:])

@@ -1,0 +1,23 @@
+"""Trains an experiment: python scripts/train.py experiment=NAME [key=value …], or resume=RUN_DIR."""
+
+from __future__ import annotations
+
+from marketorch import compose, train
+from marketorch.config import load, run_main, split_option
+from marketorch.errors import guard
+from marketorch.runs import find_resumable
+
+
+def main(arguments: list[str]) -> None:
+    """Trains what the overrides compose, or continues the run that ``resume=`` names."""
+    with guard():
+        resume, overrides = split_option(arguments, "resume")
+        if resume is None:
+            train(compose(overrides))
+        else:
+            train(load(find_resumable(resume), overrides), resume=True)
+
+
+if __name__ == "__main__":
+    with guard():
+        run_main(main)

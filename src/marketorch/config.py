@@ -1,0 +1,261 @@
+"""Compose, check, build: the only module that imports hydra and omegaconf.
+
+`compose` turns command-line overrides into a config, `check` binds every ``_target_`` to the
+signature of what it names before anything is loaded, and `build` instantiates a node, for
+marketorch's own classes only.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from marketorch.errors import ConfigError, closest
+
+ALLOWED = ("marketorch.",)
+FROM_OUTSIDE = {"run_dir", "seed", "schema", "model"}
+"""Arguments that the code, not the config, fills in."""
+HYDRA_FLAGS = ("-m", "--multirun", "-h", "--help", "-c", "--cfg", "-i", "--info", "--hydra-help")
+
+
+def config_dir() -> Path:
+    """The project's ``configs`` folder (``$MARKETORCH_CONFIGS`` if set)."""
+    return Path(
+        os.environ.get("MARKETORCH_CONFIGS", Path(__file__).resolve().parents[2] / "configs")
+    )
+
+
+# -- compose ----------------------------------------------------------------------------------
+
+
+def compose(overrides: Sequence[str] = (), name: str = "train") -> DictConfig:
+    """Composes ``configs/<name>.yaml`` with hydra overrides such as ``experiment=sentiment``.
+
+    An option of another kind than the experiment's own (``model=nb_logistic``) stands as its file
+    says: what the experiment wrote for its own model does not apply to it.
+
+    Raises:
+        ConfigError: an override names a key or an option that does not exist.
+    """
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(config_dir()), version_base=None):
+            config = _compose_choices(name, list(overrides))
+        return resolve(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error, name, overrides)) from error
+    finally:
+        GlobalHydra.instance().clear()
+
+
+def _compose_choices(name: str, overrides: list[str]) -> DictConfig:
+    chosen = [o.partition("=")[0] for o in overrides if o.partition("=")[0] in _groups()]
+    inside = {
+        group: [o for o in overrides if o.lstrip("+").startswith((f"{group}=", f"{group}."))]
+        for group in chosen
+        if group != "experiment"
+    }
+    others = [o for o in overrides if not any(o in part for part in inside.values())]
+    alone: dict[str, DictConfig] = {}
+    if inside:
+        own = hydra.compose(name, overrides=others)
+        for group, part in inside.items():
+            option = hydra.compose(name, overrides=["~experiment", *part])[group]
+            if own[group].get("_target_") != option.get("_target_"):
+                alone[group] = option
+            else:
+                others += part
+    config = hydra.compose(name, overrides=others)
+    OmegaConf.set_struct(config, False)
+    for group, option in alone.items():
+        config[group] = option
+    return config
+
+
+def resolve(config: DictConfig) -> DictConfig:
+    """Returns the config with every interpolation replaced by its value."""
+    resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    assert isinstance(resolved, DictConfig)
+    OmegaConf.set_struct(resolved, True)
+    return resolved
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> DictConfig:
+    """Reads a run's ``config.yaml`` and applies dotted overrides to it.
+
+    Raises:
+        ConfigError: an override names a key that the config does not have.
+    """
+    config = OmegaConf.load(path)
+    assert isinstance(config, DictConfig)
+    known = list(_keys(config))
+    for override in overrides:
+        key, _, value = override.lstrip("+").partition("=")
+        if key not in known and not override.startswith("+"):
+            raise ConfigError(f"{path} has no key '{key}'.{closest(key, known)}")
+        OmegaConf.update(config, key, OmegaConf.create(f"value: {value or 'null'}").value)
+    return resolve(config)
+
+
+def save(config: DictConfig, path: Path) -> None:
+    """Writes a config as YAML."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+
+
+def plain(config: Any) -> Any:
+    """Returns nested dicts and lists."""
+    is_node = isinstance(config, (DictConfig, ListConfig))
+    return OmegaConf.to_container(config, resolve=True) if is_node else config
+
+
+def _explain(error: BaseException, name: str, overrides: Sequence[str]) -> str:
+    """One sentence for a composition error: the path, and the closest name that exists."""
+    text = str(error)
+    missing_option = re.search(r"Could not find '([\w-]+)/([^']+)'", text)
+    if missing_option:
+        group, option = missing_option.groups()
+        return _unknown_option(group, option)
+    key_like = re.search(r"[Cc]ould not override '?([\w./@-]+)'?", text)
+    for override in [key_like.group(1)] if key_like else overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        known = [*_keys(compose([], name) if overrides else OmegaConf.create()), *_groups()]
+        if key not in known:
+            return f"There is no config key '{key}'.{closest(key, known)}"
+    return text.splitlines()[0]
+
+
+def _unknown_option(group: str, option: str) -> str:
+    options = sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
+    if not options:
+        return f"There is no config group '{group}'.{closest(group, _groups())}"
+    guess = closest(option, options)
+    return f"There is no {group} '{option}'.{guess} Available: {', '.join(options)}."
+
+
+def _groups() -> list[str]:
+    return sorted(path.name for path in config_dir().iterdir() if path.is_dir())
+
+
+def _keys(config: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(config, DictConfig):
+        for name in config:
+            yield f"{prefix}{name}"
+            if not OmegaConf.is_interpolation(config, name):
+                yield from _keys(config[name], f"{prefix}{name}.")
+
+
+# -- check ------------------------------------------------------------------------------------
+
+
+def check(config: DictConfig) -> None:
+    """Binds every ``_target_`` in the config to its signature.
+
+    Raises:
+        ConfigError: naming the config path of an unknown target, of a misspelt, missing or
+            superfluous argument, with the closest right name.
+    """
+    for path, node in _targets(config):
+        target = locate(node["_target_"], path)
+        parameters = inspect.signature(target).parameters
+        names = [n for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
+        for key in node:
+            if str(key).startswith("_") or str(key) in names:
+                continue
+            raise ConfigError(
+                f"{path}.{key}: {node['_target_']} takes no argument '{key}'."
+                f"{closest(str(key), names)} It takes: {', '.join(names)}."
+            )
+        if node.get("_partial_"):
+            continue
+        for name, parameter in parameters.items():
+            if parameter.default is parameter.empty and name not in {*node, *FROM_OUTSIDE}:
+                raise ConfigError(f"{path}.{name} is missing: {node['_target_']} needs it.")
+
+
+def _targets(config: Any, path: str = "") -> Iterator[tuple[str, DictConfig]]:
+    if isinstance(config, DictConfig):
+        if "_target_" in config:
+            yield path, config
+        for name in config:
+            yield from _targets(config[name], f"{path}.{name}".lstrip("."))
+
+
+def locate(target: str, path: str = "_target_") -> Callable[..., Any]:
+    """Imports what ``_target_`` names.
+
+    Raises:
+        ConfigError: it is not marketorch's, or does not exist.
+    """
+    if not target.startswith(ALLOWED):
+        raise ConfigError(f"{path}: _target_ '{target}' is outside {', '.join(ALLOWED)}*.")
+    module_name, _, name = target.rpartition(".")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        raise ConfigError(f"{path}: there is no module '{module_name}'.") from error
+    if not hasattr(module, name):
+        names = [n for n in vars(module) if not n.startswith("_")]
+        raise ConfigError(f"{path}: {module_name} has no '{name}'.{closest(name, names)}")
+    found: Callable[..., Any] = getattr(module, name)
+    return found
+
+
+# -- build ------------------------------------------------------------------------------------
+
+
+def build(node: Any, **arguments: Any) -> Any:
+    """Instantiates a config node; ``arguments`` are added to, and win over, its own.
+
+    A node with ``_partial_: true`` becomes a function that waits for the rest.
+    """
+    values = plain(node)
+    target = locate(values["_target_"])
+    own = {key: value for key, value in values.items() if not key.startswith("_")}
+    call = partial(target, **(own | arguments))
+    return call if values.get("_partial_") else call()
+
+
+# -- command line -----------------------------------------------------------------------------
+
+
+def run_main(function: Callable[[list[str]], object], name: str = "train") -> None:
+    """Runs ``function(overrides)`` of a script: once, or once a job of hydra's sweep (``-m``)."""
+    arguments = sys.argv[1:]
+    flags = [a for a in arguments if a.startswith("-")]
+    if not flags:
+        function(arguments)
+        return
+    unknown = [a for a in flags if a.partition("=")[0] not in HYDRA_FLAGS]
+    if unknown:
+        raise ConfigError(
+            f"Unknown flag {unknown[0]}; overrides are written key=value, without dashes."
+        )
+
+    def job(config: DictConfig) -> None:
+        function(list(HydraConfig.get().overrides.task))
+
+    hydra.main(version_base=None, config_path=str(config_dir()), config_name=name)(job)()
+
+
+def split_option(arguments: Sequence[str], key: str) -> tuple[str | None, list[str]]:
+    """Takes ``key=value`` out of command-line arguments: (value or None, the others)."""
+    values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
+    others = [a for a in arguments if not a.startswith(f"{key}=")]
+    return (values[-1] if values else None), others

@@ -1,0 +1,76 @@
+"""Sequences of different lengths as two tensors, batched by one vectorised index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from marketorch.engine.task import Batch
+
+PAD = 0
+PAD_TO = 8  # few distinct widths, so kernels are picked once and reused
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """``num`` integer sequences: sequence ``i`` is ``values[offsets[i]:offsets[i + 1]]``."""
+
+    values: Tensor  # (total,) int32
+    offsets: Tensor  # (num + 1,) int64
+
+    @classmethod
+    def of(cls, sequences: Sequence[Sequence[int]]) -> Ragged:
+        """Packs a list of sequences."""
+        lengths = np.fromiter((len(s) for s in sequences), np.int64, len(sequences))
+        offsets = np.concatenate([np.zeros(1, np.int64), lengths.cumsum()])
+        values = np.empty(int(offsets[-1]), np.int32)
+        for start, sequence in zip(offsets, sequences, strict=False):
+            values[start : start + len(sequence)] = sequence
+        return cls(torch.from_numpy(values), torch.from_numpy(offsets))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Tensor:
+        """Length of each sequence ``(num,)``."""
+        return self.offsets.diff()
+
+    def pad(self, indices: Tensor) -> Tensor:
+        """Returns sequences ``indices`` ``(B,)`` as ``(B, L)`` int64, padded with `PAD`."""
+        starts, lengths = self.offsets[indices], self.lengths[indices]
+        width = int(lengths.max().clamp_min(1)) if len(indices) else 1
+        width = -(-width // PAD_TO) * PAD_TO
+        columns = torch.arange(width)
+        inside = columns < lengths[:, None]
+        positions = (starts[:, None] + columns).where(inside, torch.zeros((), dtype=torch.int64))
+        values = self.values if len(self.values) else torch.zeros(1, dtype=torch.int32)
+        return values[positions].long() * inside
+
+
+class TokenDataset:
+    """Tokenised texts with their labels; a batch is one index, whatever its size.
+
+    Batches hold ``tokens (B, L)``, ``index (B,)`` and, where there are labels, ``labels (B,)``.
+    """
+
+    def __init__(
+        self, tokens: Ragged, labels: Tensor | None = None, ids: Sequence[object] | None = None
+    ) -> None:
+        self.tokens, self.labels = tokens, labels
+        self.lengths = tokens.lengths
+        self.ids = ids
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        batch = {"tokens": self.tokens.pad(index), "index": index}
+        if self.labels is not None:
+            batch["labels"] = self.labels[index]
+        return batch

@@ -1,0 +1,117 @@
+"""Reads tables (CSV, TSV, JSON lines, Parquet, a hub id) through `datasets`, with clear errors."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+
+from marketorch.errors import DataError, closest
+
+FORMATS = {
+    ".csv": ("csv", {}),
+    ".tsv": ("csv", {"sep": "\t"}),
+    ".jsonl": ("json", {}),
+    ".json": ("json", {}),
+    ".parquet": ("parquet", {}),
+    ".txt": ("text", {}),
+}
+
+
+def read_table(
+    path: str, *, split: str = "train", encoding: str = "utf-8", hub_config: str | None = None
+) -> pa.Table:
+    """Reads a file, or split ``split`` of a data set on the hub, as an Arrow table.
+
+    Raises:
+        DataError: the file is missing, empty, broken or of an unknown format.
+    """
+    file = Path(path)
+    if file.suffix.lower() in FORMATS:
+        _check_file(file, encoding)
+        builder, arguments = FORMATS[file.suffix.lower()]
+        if builder == "csv":
+            arguments = arguments | {"encoding": encoding}
+        return _load(path, builder, data_files=str(file), split="train", **arguments)
+    if file.is_file():
+        raise DataError(f"{path}: unknown format; expected one of {', '.join(FORMATS)}.")
+    if not file.exists() and path.count("/") > 1:
+        raise DataError(f"{path} does not exist.{_neighbour(file)}")
+    return _load(path, path, name=hub_config, split=split)
+
+
+def _load(shown: str, builder: str, **arguments: Any) -> pa.Table:
+    progress = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        table = datasets.load_dataset(builder, **arguments).data.table
+    except Exception as error:  # datasets wraps what pandas, pyarrow and the hub raise
+        raise DataError(f"{shown} could not be read: {_root(error)}") from error
+    finally:
+        if progress:
+            datasets.enable_progress_bars()
+    if table.num_rows == 0:
+        raise DataError(f"{shown} has a header but no rows.")
+    return table
+
+
+def _root(error: BaseException) -> str:
+    """The innermost cause is the one that names the row or the byte."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _check_file(file: Path, encoding: str) -> None:
+    """Says what pandas or Arrow would say obscurely: missing, empty, not text in this encoding."""
+    if not file.is_file():
+        raise DataError(f"{file} does not exist.{_neighbour(file)}")
+    if file.stat().st_size == 0:
+        raise DataError(f"{file} is empty (0 bytes).")
+    if file.suffix.lower() == ".parquet":
+        return
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                line.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{file}, line {number}: byte 0x{line[error.start]:02x} is not valid "
+                    f"{encoding}. Save the file as UTF-8 or name its encoding, e.g. "
+                    "data.encoding=latin-1."
+                ) from error
+            except LookupError as error:
+                raise DataError(f"data.encoding '{encoding}' is unknown.") from error
+
+
+def _neighbour(file: Path) -> str:
+    """Suggests the closest existing path."""
+    folder = file.parent
+    while not folder.exists():
+        folder = folder.parent
+    if folder != file.parent:
+        return f" The folder {file.parent} does not exist either (data_dir=…?)."
+    near = difflib.get_close_matches(file.name, os.listdir(folder), n=1, cutoff=0.5)
+    return f" Did you mean {folder / near[0]}?" if near else ""
+
+
+def column(table: pa.Table, name: str, key: str, shown: str) -> pa.ChunkedArray:
+    """Returns a column. DataError names those found and the closest to ``name``."""
+    if name not in table.column_names:
+        raise DataError(
+            f"{shown} has no column '{name}' ({key}).{closest(name, table.column_names)} "
+            f"Columns found: {', '.join(table.column_names)}."
+        )
+    return table.column(name)
+
+
+def some(items: Iterable[Any], limit: int = 5) -> str:
+    """The first few items, for a message."""
+    listed = list(items)
+    more = f" and {len(listed) - limit:,} more" if len(listed) > limit else ""
+    return ", ".join(map(str, listed[:limit])) + more

@@ -1,0 +1,178 @@
+"""Saving without fear: written beside, flushed, renamed; the one before is kept.
+
+``last.pt`` continues a run, ``previous.pt`` is its predecessor, ``best.safetensors`` is what
+evaluation and prediction load: weights, vocabulary and, in its metadata, the schema. Nothing
+here can execute code from a file: ``torch.load`` runs with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+from torch import Tensor, nn
+
+from marketorch.errors import CheckpointError
+
+LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.safetensors"
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Writes through a temporary file in the same folder, so ``path`` is either old or new.
+
+    Raises:
+        CheckpointError: the file could not be written (a full disk, say); ``path`` is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        kept = f"The one already there, {path}, is unharmed." if path.exists() else ""
+        raise CheckpointError(
+            f"Could not write {path}: {_reason(error)} (is the disk full?). {kept}"
+        ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The operating system's own words, which torch's writer hides behind its exception."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return str(error).splitlines()[0]
+
+
+def save_last(folder: Path, state: dict[str, Any]) -> None:
+    """Writes ``last.pt`` and keeps the former one as ``previous.pt``."""
+    last = folder / LAST
+    if last.exists():
+        keep = folder / f"{PREVIOUS}.tmp"
+        keep.unlink(missing_ok=True)
+        os.link(last, keep)
+        os.replace(keep, folder / PREVIOUS)
+    write_atomically(last, lambda file: torch.save(state, file))
+
+
+def load_last(folder: Path, warn: Callable[[str], None] = print) -> dict[str, Any]:
+    """Loads ``last.pt`` or, where that one is damaged, ``previous.pt``.
+
+    Raises:
+        CheckpointError: neither can be read.
+    """
+    problems = []
+    for name in (LAST, PREVIOUS):
+        if not (folder / name).exists():
+            continue
+        try:
+            state = load_state(folder / name)
+        except CheckpointError as error:
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            warn(f"{problem} Falling back to {folder / name}.")
+        return state
+    raise CheckpointError(" ".join(problems) or f"There is no checkpoint in {folder}.")
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Reads one resume checkpoint. Raises CheckpointError, with its name, if it is damaged."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds here, depending on the cut
+        raise CheckpointError(
+            f"{path} is damaged or incomplete ({path.stat().st_size:,} bytes): "
+            f"{type(error).__name__}."
+        ) from error
+    if not isinstance(state, dict) or "position" not in state:
+        raise CheckpointError(f"{path} is not a checkpoint of a marketorch run.")
+    return state
+
+
+def save_best(folder: Path, task: nn.Module, metadata: dict[str, Any]) -> None:
+    """Writes ``best.safetensors``: the task's state, with ``metadata`` as JSON beside it."""
+    # A clone each: safetensors refuses tensors that share memory (tied weights).
+    tensors = {name: value.detach().cpu().clone() for name, value in task.state_dict().items()}
+    header = {name: json.dumps(value) for name, value in metadata.items()}
+    write_atomically(folder / BEST, lambda file: file.write(to_safetensors(tensors, header)))
+
+
+def load_best(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Returns (state dict, metadata) of a ``best.safetensors``.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    if not path.exists():
+        raise CheckpointError(f"{path} does not exist: has this run saved anything yet?")
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header = file.metadata() or {}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged or incomplete: {error}") from error
+    return state, {name: json.loads(value) for name, value in header.items()}
+
+
+def load_matching(task: nn.Module, state: dict[str, Tensor]) -> tuple[list[str], list[str]]:
+    """Starts ``task`` from another run: copies what agrees in name and shape.
+
+    Returns:
+        The names that were copied and those of ``task`` that were not.
+
+    Raises:
+        CheckpointError: nothing agrees.
+    """
+    own = task.state_dict()
+    taken = {
+        name: value
+        for name, value in state.items()
+        if name in own and (name.endswith("_extra_state") or value.shape == own[name].shape)
+    }
+    if not any(name in dict(task.named_parameters()) for name in taken):
+        raise CheckpointError(
+            "init_from: no weight of that run has the name and shape of one here. "
+            f"There: {_some(state)}. Here: {_some(own)}."
+        )
+    task.load_state_dict(taken, strict=False)
+    return sorted(taken), sorted(set(own) - set(taken))
+
+
+def _some(state: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {tuple(getattr(v, 'shape', ()))}" for name, v in list(state.items())[:3]
+    )
+
+
+@contextmanager
+def swapped(task: nn.Module, weights: dict[str, Tensor] | None) -> Iterator[None]:
+    """Lends ``weights`` (the EMA) to the task for the duration; ``None`` changes nothing."""
+    if weights is None:
+        yield
+        return
+    parameters = dict(task.named_parameters())
+    kept = {name: parameters[name].detach().clone() for name in weights}
+    _copy(parameters, weights)
+    try:
+        yield
+    finally:
+        _copy(parameters, kept)
+
+
+@torch.no_grad()
+def _copy(parameters: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
+    for name, value in values.items():
+        parameters[name].copy_(value)

@@ -1,0 +1,99 @@
+"""The only evaluation loop. Every example is seen exactly once, whatever ranks and batch size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from marketorch.engine import loading
+from marketorch.engine.task import Batch, Dataset, Predictions, Task
+from marketorch.errors import ConfigError
+
+
+def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Turns ``auto``, ``fp32`` or ``bf16`` into a dtype; auto is bf16 where the hardware has it."""
+    if precision not in ("auto", "fp32", "bf16"):
+        raise ConfigError(f"trainer.precision is '{precision}'; expected auto, fp32 or bf16.")
+    if precision == "bf16" or (precision == "auto" and has_bf16(device)):
+        return torch.bfloat16
+    return torch.float32
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether ``device`` multiplies bf16 matrices in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> Any:
+    """Mixed precision for ``dtype``; nothing for fp32."""
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
+
+
+@torch.inference_mode()
+def predict_loop(
+    task: Task,
+    dataset: Dataset,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: str = "auto",
+    num_workers: int = 0,
+) -> Iterator[tuple[Predictions, Batch]]:
+    """Yields (predictions, batch) for this rank's share of an encoded ``dataset``."""
+    dtype = resolve_precision(precision, device)
+    training = task.training
+    task.eval()
+    keys = loading.evaluation_keys(dataset, batch_size)
+    for _, batch in loading.load(dataset, keys, device=device, num_workers=num_workers):
+        with autocast(device, dtype):
+            predictions = task.predict(batch)
+        yield predictions, batch
+    task.train(training)
+
+
+def evaluate(
+    task: Task, dataset: Dataset, *, collect: list[Predictions] | None = None, **loop: Any
+) -> dict[str, float]:
+    """Returns the task's metrics on an encoded ``dataset``; ``loop`` goes to `predict_loop`.
+
+    ``collect``, if given, is filled with this rank's predictions, for pictures and tables.
+    """
+    metrics = task.metrics().to(loop["device"])
+    for predictions, batch in predict_loop(task, dataset, **loop):
+        task.update(metrics, predictions, batch)
+        if collect is not None:
+            collect.append(loading.to_device(dict(predictions), torch.device("cpu")))
+    return flatten(metrics.compute())
+
+
+def flatten(results: dict[str, Any]) -> dict[str, float]:
+    """Turns metric results into plain numbers; a metric may return a dict of per-class values."""
+    flat: dict[str, float] = {}
+    for name, value in results.items():
+        if isinstance(value, dict):
+            flat |= flatten(value)
+        else:
+            number = float(value)
+            flat[name] = number if math.isfinite(number) else math.nan
+    return flat
+
+
+def join(parts: list[Predictions]) -> Predictions:
+    """Concatenates collected predictions and puts them back into the data set's order."""
+    joined: dict[str, Any] = {}
+    for name in parts[0] if parts else ():
+        values = [part[name] for part in parts]
+        joined[name] = torch.cat(values) if isinstance(values[0], Tensor) else sum(values, [])
+    order = torch.argsort(joined["index"]) if joined else torch.empty(0, dtype=torch.long)
+    return {
+        name: value[order] if isinstance(value, Tensor) else [value[i] for i in order.tolist()]
+        for name, value in joined.items()
+    }

@@ -1,0 +1,130 @@
+"""Optimizers and the learning-rate schedule.
+
+A schedule is a function of the step, not an object with state, so a resumed run cannot be off by
+one. Each optimizer factory takes a module and returns a list of optimizers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from marketorch.errors import ConfigError
+
+Named = tuple[str, nn.Parameter]
+OptimizerFactory = Callable[[nn.Module], list[Optimizer]]
+
+
+def adamw(
+    module: nn.Module,
+    *,
+    lr: float = 1e-3,
+    weight_decay: float = 0.05,
+    betas: tuple[float, float] = (0.9, 0.98),
+    eps: float = 1e-8,
+    lr_scale: Mapping[str, float] | None = None,
+    no_decay: Iterable[str] = (),
+) -> list[Optimizer]:
+    """AdamW (Loshchilov & Hutter 2019) that decays matrices only: no biases, norms or gains.
+
+    Args:
+        lr: peak learning rate.
+        lr_scale: factors for the parameters whose name contains the key, e.g. ``{"ngram": 10}``.
+        no_decay: parts of names that are not decayed either, e.g. ``["embedding"]``.
+    """
+    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    if not named:
+        return []
+    groups = _groups(named, lr, weight_decay, lr_scale or {}, tuple(no_decay))
+    fused = all(p.device.type == "cuda" or p.dtype == torch.float32 for _, p in named)
+    return [torch.optim.AdamW(groups, lr=lr, betas=tuple(betas), eps=eps, fused=fused)]
+
+
+def muon(
+    module: nn.Module,
+    *,
+    lr: float = 0.02,
+    momentum: float = 0.95,
+    weight_decay: float = 0.05,
+    adamw_lr: float = 1e-3,
+    betas: tuple[float, float] = (0.9, 0.98),
+    lr_scale: Mapping[str, float] | None = None,
+) -> list[Optimizer]:
+    """Muon (Jordan et al. 2024) on the hidden matrices, AdamW on everything else.
+
+    Hidden matrices are the 2-D weights of Linear layers, but for the ones named ``head``.
+    """
+    linear = {f"{name}.weight" for name, m in module.named_modules() if isinstance(m, nn.Linear)}
+    named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+    hidden = [(n, p) for n, p in named if n in linear and "head" not in n]
+    names = {n for n, _ in hidden}
+    others = [(n, p) for n, p in named if n not in names]
+    optimizers: list[Optimizer] = []
+    if hidden:
+        groups = _groups(hidden, lr, weight_decay, lr_scale or {}, ())
+        optimizers.append(torch.optim.Muon(groups, lr=lr, momentum=momentum))
+    if others:
+        groups = _groups(others, adamw_lr, weight_decay, lr_scale or {}, ())
+        optimizers.append(torch.optim.AdamW(groups, lr=adamw_lr, betas=tuple(betas)))
+    return optimizers
+
+
+def _groups(
+    named: list[Named],
+    lr: float,
+    weight_decay: float,
+    lr_scale: Mapping[str, float],
+    no_decay: tuple[str, ...],
+) -> list[dict]:
+    """Parameter groups by (learning rate, decay), so that a group is one fused update."""
+    unused = [key for key in lr_scale if not any(key in name for name, _ in named)]
+    if unused:
+        raise ConfigError(
+            f"optim.lr_scale names {unused}, but no trainable parameter's name contains it."
+        )
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in named:
+        scale = math.prod(factor for key, factor in lr_scale.items() if key in name)
+        exempt = parameter.ndim < 2 or any(part in name for part in no_decay)
+        groups.setdefault((lr * scale, 0.0 if exempt else weight_decay), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay, "peak_lr": rate}
+        for (rate, decay), parameters in groups.items()
+    ]
+
+
+def schedule(
+    kind: str, *, warmup: float, total_steps: int, final: float = 0.0
+) -> Callable[[int], float]:
+    """Returns the factor on the peak learning rate as a function of the step (0-based).
+
+    Args:
+        kind: ``cosine``, ``linear`` or ``constant`` after the warm-up.
+        warmup: share of the steps if below 1, else a number of steps.
+        final: factor at the last step.
+    """
+    if kind not in ("cosine", "linear", "constant"):
+        raise ConfigError(f"trainer.schedule is '{kind}'; expected cosine, linear or constant.")
+    warm = int(warmup * total_steps) if warmup < 1 else int(warmup)
+
+    def factor(step: int) -> float:
+        if step < warm:
+            return (step + 1) / (warm + 1)
+        progress = min(1.0, (step - warm) / max(1, total_steps - warm))
+        if kind == "constant":
+            return 1.0
+        shape = 0.5 * (1 + math.cos(math.pi * progress)) if kind == "cosine" else 1 - progress
+        return final + (1 - final) * shape
+
+    return factor
+
+
+def set_lr(optimizers: Iterable[Optimizer], factor: float) -> None:
+    """Sets every group's learning rate to ``factor`` times its peak."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * factor

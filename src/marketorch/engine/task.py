@@ -1,0 +1,109 @@
+"""The Task protocol: all that the engine knows of a problem.
+
+A Task holds a model and says how its problem is prepared, encoded, scored and decoded. The
+Trainer and the evaluation loop call these methods and nothing else, so they never learn a batch
+key, a class count or a tokenizer. There is one Task per *problem*, not per model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+Batch = dict[str, Any]
+Row = dict[str, Any]
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """A map-style dataset.
+
+    Either ``__getitem__`` (one example, collated by ``collate`` or torch's default) or, faster,
+    ``__getitems__`` (a list of positions to a whole batch). An optional ``lengths`` tensor
+    ``(N,)`` makes the loader batch examples of similar length; an optional ``ids`` sequence names
+    the examples in error messages.
+    """
+
+    def __len__(self) -> int: ...
+
+
+class DataSource(Protocol):
+    """Where examples come from. Constructing one reads nothing; ``split`` does."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """Plain JSON description of the training split: class names, counts, ..."""
+
+    def split(self, name: str) -> Dataset:
+        """Returns ``"train"``, ``"validation"`` or ``"test"``."""
+
+    def inputs(self, source: str) -> Dataset:
+        """Reads unlabelled raw input for prediction."""
+
+    def fingerprint(self) -> str:
+        """A hash that changes when the training data change."""
+
+
+@dataclass
+class Step:
+    """What one forward pass hands the Trainer.
+
+    ``loss_sum`` is a sum, not a mean: the Trainer divides by ``weight`` summed over accumulated
+    batches *and* ranks, so a ragged last batch gives the exact loss. ``logs`` are scalar sums
+    in the same unit, divided by the same weight when printed.
+    """
+
+    loss_sum: Tensor
+    weight: Tensor
+    logs: dict[str, Tensor] = field(default_factory=dict)
+
+
+Predictions = Mapping[str, Any]
+"""Decoded output of one batch. ``"index"`` holds the examples' positions ``(B,)``; no loss."""
+
+
+class Task(nn.Module):
+    """Base class of every problem; its ``schema`` travels with the weights.
+
+    The data sets it is handed are those of its own data sources (see `Dataset`).
+    """
+
+    schema: dict[str, Any]
+    main_metric: str
+    """The metric that picks the best checkpoint unless ``trainer.monitor`` names another."""
+    lower_is_better: bool = False
+
+    def prepare(self, train: Any) -> None:
+        """Fits vocabularies, statistics or a closed-form model once, on the training split."""
+
+    def encode(self, dataset: Any) -> Any:
+        """Turns raw examples into tensors once, with what ``prepare`` learnt."""
+        return dataset
+
+    def forward(self, batch: Batch) -> Step:
+        """Computes the training loss of a batch."""
+        raise TypeError(f"{type(self).__name__} does not define forward")
+
+    def predict(self, batch: Batch) -> Predictions:
+        """Decodes a batch. Called in eval mode, without gradients."""
+        raise TypeError(f"{type(self).__name__} does not define predict")
+
+    def metrics(self) -> MetricCollection:
+        """Returns fresh torchmetrics, whose keys are the project's metric names."""
+        return MetricCollection({})
+
+    def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:
+        """Feeds one batch of predictions to the metrics."""
+
+    def rows(self, predictions: Predictions, dataset: Any, *, explain: int = 0) -> list[Row]:
+        """Turns predictions into one readable row an example; ``explain`` asks for reasons."""
+        return [{"index": int(i)} for i in predictions["index"]]
+
+    def figures(self, collected: Predictions, dataset: Any, folder: Path) -> Sequence[Path]:
+        """Draws pictures of a whole evaluated split into ``folder``; returns their paths."""
+        return []

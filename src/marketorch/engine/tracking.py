@@ -1,0 +1,155 @@
+"""What a run writes and prints: metrics.jsonl always, a live bar on a terminal, lines in a pipe."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from marketorch.engine import distributed
+from marketorch.errors import ConfigError
+
+console = Console(soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Prints a line on the main rank."""
+    if distributed.is_main():
+        console.print(message, highlight=False, markup=False)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes readable JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+class Tracker:
+    """Records scalars by step and shows how far the run is.
+
+    Args:
+        run_dir: where ``metrics.jsonl`` goes.
+        total_steps: length of the run, for the bar.
+        start_step: the step a resumed run starts from; later lines of its file are dropped.
+        backends: any of ``tensorboard``, ``wandb``, ``mlflow``; each must be installed.
+    """
+
+    def __init__(
+        self, run_dir: Path, *, total_steps: int, start_step: int = 0, backends: Iterable[str] = ()
+    ) -> None:
+        self.main = distributed.is_main()
+        self.path = run_dir / "metrics.jsonl"
+        self.backends = [open_backend(name, run_dir) for name in backends] if self.main else []
+        if self.main:
+            run_dir.mkdir(parents=True, exist_ok=True)
+            _keep_until(self.path, start_step)
+        self.progress: Progress | None = None
+        if self.main and console.is_terminal and total_steps:
+            self.progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[shown]}"),
+                console=console,
+                transient=True,
+            )
+            self.bar = self.progress.add_task("train", total=total_steps, shown="")
+            self.progress.start()
+            self.progress.update(self.bar, completed=start_step)
+
+    def log(self, step: int, values: Mapping[str, Any], *, announce: bool = False) -> None:
+        """Appends a line to metrics.jsonl; ``announce`` prints it as well."""
+        if not self.main:
+            return
+        line = {"step": step} | {name: _plain(value) for name, value in values.items()}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        for write in self.backends:
+            write(step, {k: v for k, v in line.items() if isinstance(v, (int, float))})
+        if announce:
+            shown = "  ".join(f"{name} {format_number(value)}" for name, value in values.items())
+            say(f"step {step:>6}  {shown}")
+
+    def advance(self, step: int, shown: str = "") -> None:
+        """Moves the bar."""
+        if self.progress:
+            self.progress.update(self.bar, completed=step, **({"shown": shown} if shown else {}))
+
+    def close(self) -> None:
+        """Takes the bar off the screen."""
+        if self.progress:
+            self.progress.stop()
+
+
+def open_backend(name: str, run_dir: Path) -> Any:
+    """Returns ``write(step, values)`` of a tracking service. ConfigError if it is not installed."""
+    try:
+        if name == "tensorboard":
+            from torch.utils.tensorboard import SummaryWriter
+
+            writer = SummaryWriter(str(run_dir / "tensorboard"))
+            return lambda step, values: [writer.add_scalar(k, v, step) for k, v in values.items()]
+        if name == "wandb":
+            import wandb
+
+            run = wandb.init(dir=str(run_dir), project="marketorch", name=run_dir.name)
+            return lambda step, values: run.log(values, step=step)
+        if name == "mlflow":
+            import mlflow
+
+            mlflow.start_run(run_name=run_dir.name)
+            return lambda step, values: mlflow.log_metrics(
+                {k.replace("@", "_at_"): v for k, v in values.items()}, step=step
+            )
+    except ImportError as error:
+        raise ConfigError(f"trainer.backends asks for {name}: pip install {name}") from error
+    raise ConfigError(f"trainer.backends has '{name}'; expected tensorboard, wandb or mlflow.")
+
+
+def _keep_until(path: Path, step: int) -> None:
+    """Drops the lines a killed run wrote after its last checkpoint; a new run starts empty."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() and step else []
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return None if not math.isfinite(value) else float(f"{value:.6g}")
+    return value
+
+
+def format_number(value: Any) -> str:
+    """Four significant digits for measurements, thousands marks for counts."""
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Prints one readable table; numbers are right-aligned."""
+    view = Table(title=title, title_justify="left", header_style="bold")
+    for position, column in enumerate(columns):
+        view.add_column(column, justify="left" if position == 0 else "right")
+    for row in rows:
+        view.add_row(*(format_number(value) for value in row))
+    if distributed.is_main():
+        console.print(view)

@@ -1,0 +1,74 @@
+"""Pictures of results that more than one task draws. Every function writes one PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg", force=False)
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+INK, ACCENT, QUIET = "#1f2933", "#2f6f8f", "#c7d3da"
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Writes and closes a figure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130, bbox_inches="tight")
+    plt.close(figure)
+    return path
+
+
+def confusion(probabilities: Tensor, labels: Tensor, classes: Sequence[str], folder: Path) -> Path:
+    """Row-normalised confusion matrix with counts, from ``(N, C)`` and ``(N,)``."""
+    number = len(classes)
+    flat = labels * number + probabilities.argmax(1)
+    counts = torch.bincount(flat, minlength=number * number).reshape(number, number)
+    share = counts / counts.sum(1, keepdim=True).clamp_min(1)
+    side = 2.2 + 0.9 * number
+    figure, axes = plt.subplots(figsize=(side, side))
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row in range(number):
+        for col in range(number):
+            axes.text(
+                col,
+                row,
+                f"{share[row, col]:.1%}\n{counts[row, col]:,}",
+                ha="center",
+                va="center",
+                fontsize=9,
+                color="white" if share[row, col] > 0.55 else INK,
+            )
+    axes.set_xticks(range(number), classes, rotation=30, ha="right")
+    axes.set_yticks(range(number), classes)
+    axes.set(xlabel="predicted", ylabel="true", title="Confusion (share of the true class)")
+    return save(figure, folder / "confusion.png")
+
+
+def reliability(probabilities: Tensor, labels: Tensor, folder: Path, bins: int = 10) -> Path:
+    """How often predictions of a given confidence are right, and how many there are."""
+    confidence, predicted = probabilities.max(1)
+    right = (predicted == labels).float()
+    place = (confidence * bins).long().clamp(0, bins - 1)
+    counts = torch.bincount(place, minlength=bins)
+    accuracy = torch.bincount(place, right, minlength=bins) / counts.clamp_min(1)
+    mean = torch.bincount(place, confidence, minlength=bins) / counts.clamp_min(1)
+    error = float(((accuracy - mean).abs() * counts).sum() / counts.sum())
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(4.6, 5.4), sharex=True, height_ratios=(3, 1)
+    )
+    used = counts > 0
+    top.plot([0, 1], [0, 1], color=QUIET, linewidth=1.5)
+    top.plot(mean[used], accuracy[used], "o-", color=ACCENT)
+    top.set(
+        ylabel="share right", ylim=(0, 1.02), title=f"Reliability ({bins} bins, error {error:.3f})"
+    )
+    bottom.bar((torch.arange(bins) + 0.5) / bins, counts, width=0.9 / bins, color=ACCENT)
+    start = 1 / probabilities.shape[1]
+    bottom.set(xlabel="confidence", ylabel="examples", xlim=(start - 0.05, 1.02))
+    return save(figure, folder / "reliability.png")

@@ -1,0 +1,121 @@
+"""Predictions as a table: ranked, filtered, written as JSON lines, CSV or Parquet, or shown."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from marketorch.engine.tracking import say, table
+from marketorch.errors import ConfigError, DataError, closest
+from marketorch.runs import Run
+
+Row = dict[str, Any]
+
+
+def predict_file(
+    run: Run,
+    source: str,
+    *,
+    output: str | None = None,
+    explain: int = 0,
+    rank: str | None = None,
+    contains: str | None = None,
+    top: int | None = None,
+) -> list[Row]:
+    """Predicts every row of ``source``; see scripts/predict.py for the options.
+
+    Raises:
+        ConfigError: ``rank`` names no class, or ``output`` no known format.
+        DataError: ``source`` cannot be read, or no row is left.
+    """
+    if output and Path(output).suffix not in WRITERS:
+        raise ConfigError(f"output={output}: expected one of {', '.join(WRITERS)}.")
+    started = time.perf_counter()
+    dataset = run.data.inputs(source)
+    if contains:
+        dataset = mentioning(dataset, contains)
+    rows = run.predict(dataset, explain=0 if rank or top else explain)
+    if rank:
+        rows = ranked(rows, rank)
+    if top:
+        rows = rows[:top]
+    if explain and (rank or top):  # reasons are dear: only for what is shown
+        rows = [row | {"words": explained(run, row, explain)} for row in rows]
+    seconds = time.perf_counter() - started
+    if output:
+        Path(output).parent.mkdir(parents=True, exist_ok=True)
+        WRITERS[Path(output).suffix](rows, Path(output))
+    else:
+        show(rows[:20])
+    rate = len(dataset) / max(seconds, 1e-9)
+    say(
+        f"{len(dataset):,} examples in {seconds:.1f} s ({rate:,.0f}/s)"
+        + (f" → {output}" if output else "")
+    )
+    return rows
+
+
+def mentioning(dataset: Any, text: str) -> Any:
+    """The examples whose text holds ``text``, whatever its case."""
+    kept = [i for i, value in enumerate(dataset.texts) if text.lower() in value.lower()]
+    if not kept:
+        raise DataError(f"contains={text}: none of {len(dataset):,} rows mentions it.")
+    return dataset.select(kept)
+
+
+def ranked(rows: list[Row], name: str) -> list[Row]:
+    """Rows by the probability of class ``name``, highest first."""
+    classes = [key[2:] for key in rows[0] if key.startswith("p_")]
+    if name not in classes:
+        raise ConfigError(
+            f"rank={name}: there is no such class.{closest(name, classes)} "
+            f"Classes: {', '.join(classes)}."
+        )
+    order = sorted(rows, key=lambda row: -row[f"p_{name}"])
+    return [{"rank": i} | row for i, row in enumerate(order, start=1)]
+
+
+def explained(run: Run, row: Row, number: int) -> Any:
+    """The telling words of one predicted row."""
+    return run.predict([row["text"]], explain=number)[0]["words"]
+
+
+def spelled(words: list[Row]) -> str:
+    """Telling words on one line: the sign says for or against the prediction."""
+    return ", ".join(f"{'+' if w['weight'] >= 0 else '−'}{w['word']}" for w in words)
+
+
+def show(rows: list[Row]) -> None:
+    """Prints rows as a table."""
+    shown = ["rank", "row", "text", "label", "probability", "words"]
+    names = [name for name in shown if name in rows[0]]
+    body = []
+    for row in rows:
+        cells = dict(row) | ({"words": spelled(row["words"])} if "words" in row else {})
+        text = str(cells.get("text", "")).replace("\n", " ")
+        cells["text"] = text if len(text) <= 90 else text[:87] + "…"
+        body.append([cells[name] for name in names])
+    table("predictions", names, body)
+
+
+def _write_jsonl(rows: list[Row], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _flat(rows: list[Row]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [row | ({"words": spelled(row["words"])} if "words" in row else {}) for row in rows]
+    )
+
+
+WRITERS = {
+    ".jsonl": _write_jsonl,
+    ".csv": lambda rows, path: _flat(rows).to_csv(path, index=False),
+    ".parquet": lambda rows, path: _flat(rows).to_parquet(path, index=False),
+}

@@ -1,0 +1,230 @@
+"""Text classification: which of a few classes a text belongs to, how surely, and why.
+
+A text model brings a ``tokenizer`` (see `marketorch.models.tokenizer`), maps ``tokens (B, L)`` to
+logits ``(B, C)``, or to ``(B, K, C)`` for K members that are trained each with a loss of its own
+and averaged to predict, and may have ``fit(train)`` for what is learnt in closed form. It takes
+``gates (B, L)``, one factor a token: the gradient at gates of one is gradient × input, summed
+over everything the token feeds, and that is how the telling words are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassAUROC,
+    MulticlassCalibrationError,
+    MulticlassF1Score,
+    MulticlassRecall,
+)
+from torchmetrics.wrappers import ClasswiseWrapper
+
+from marketorch import plots
+from marketorch.data.ragged import TokenDataset
+from marketorch.data.text import UNLABELLED, TextDataset
+from marketorch.engine.metrics import Brier, LogLoss
+from marketorch.engine.task import Batch, Predictions, Row, Step, Task
+from marketorch.errors import DataError
+from marketorch.models.tokenizer import CLS, UNK, tokenise
+
+
+class TextClassification(Task):
+    """The task of every text classifier.
+
+    Args:
+        model: builds the model from ``num_classes``.
+        schema: the data's description; ``classes`` are its class names.
+        label_smoothing: share of the target spread over all classes.
+        token_dropout: share of tokens replaced by [UNK] while training.
+        consistency: weight of the symmetric KL divergence between two dropout passes
+            (R-Drop, Liang et al. 2021); 0 is off and costs nothing.
+    """
+
+    main_metric = "accuracy"
+
+    def __init__(
+        self,
+        *,
+        model: Callable[..., Any],
+        schema: dict[str, Any],
+        label_smoothing: float = 0.0,
+        token_dropout: float = 0.0,
+        consistency: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.schema = schema
+        self.classes: list[str] = schema["classes"]
+        if len(self.classes) < 2:
+            raise DataError("text_classification needs labels: set data.label to their column.")
+        self.model: Any = model(num_classes=len(self.classes))
+        self.label_smoothing, self.token_dropout = label_smoothing, token_dropout
+        self.consistency = consistency
+
+    # -- data ---------------------------------------------------------------------------------
+
+    def prepare(self, train: TextDataset) -> None:
+        """Fits the vocabulary on training texts, and whatever the model learns in closed form."""
+        if not self.model.tokenizer.fitted:
+            self.model.tokenizer.fit(train.texts)
+        if hasattr(self.model, "fit"):
+            self.model.fit(self.encode(train))
+
+    def encode(self, dataset: TextDataset) -> TokenDataset:
+        """Tokenises a data set once; large ones are cached on disk."""
+        tokens = tokenise(self.model.tokenizer, dataset.texts)
+        return TokenDataset(tokens, dataset.labels, dataset.ids)
+
+    # -- training and prediction --------------------------------------------------------------
+
+    def forward(self, batch: Batch) -> Step:
+        """Cross-entropy of every member; examples without a label count nothing."""
+        labels = batch["labels"]
+        logits = self._members(self._drop(batch["tokens"]))
+        loss = self._cross_entropy(logits, labels)
+        if self.consistency:
+            again = self._members(self._drop(batch["tokens"]))
+            loss = (loss + self._cross_entropy(again, labels)) / 2
+            loss = loss + self.consistency * symmetric_kl(logits, again)
+        weight = (labels != UNLABELLED).sum()
+        correct = (logits.mean(1).argmax(1) == labels).sum()
+        return Step(loss, weight, {"accuracy": correct})
+
+    def predict(self, batch: Batch) -> Predictions:
+        """Class probabilities ``(B, C)`` and the examples' positions."""
+        logits = self._members(batch["tokens"]).mean(1)
+        return {"index": batch["index"], "probabilities": logits.softmax(1)}
+
+    def _members(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+        """Logits ``(B, K, C)`` in fp32; K is 1 for a model of one member."""
+        logits: Tensor = self.model(tokens, gates)
+        return (logits if logits.ndim == 3 else logits[:, None]).float()
+
+    def _drop(self, tokens: Tensor) -> Tensor:
+        """Replaces a random share of the words, never padding or [CLS], by [UNK]."""
+        if not self.token_dropout:
+            return tokens
+        dropped = torch.rand(tokens.shape, device=tokens.device) < self.token_dropout
+        return tokens.masked_fill(dropped & (tokens > CLS), UNK)
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Sum over examples of the mean over members."""
+        members = logits.shape[1]
+        return (
+            F.cross_entropy(
+                logits.flatten(0, 1),
+                labels.repeat_interleave(members),
+                ignore_index=UNLABELLED,
+                label_smoothing=self.label_smoothing,
+                reduction="sum",
+            )
+            / members
+        )
+
+    # -- evaluation ---------------------------------------------------------------------------
+
+    def metrics(self) -> MetricCollection:
+        """Accuracy, macro-F1, recall a class, AUROC, log-loss, Brier and calibration error."""
+        return classification_metrics(self.classes)
+
+    def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:
+        """Feeds the labelled examples of a batch."""
+        if "labels" not in batch:
+            raise DataError("This split has no labels to evaluate on.")
+        known = batch["labels"] != UNLABELLED
+        metrics.update(predictions["probabilities"][known], batch["labels"][known])
+
+    def figures(
+        self,
+        collected: Predictions,
+        dataset: TextDataset,
+        folder: Path,
+    ) -> Sequence[Path]:
+        """Confusion matrix, reliability diagram and the worst mistakes of a split."""
+        assert dataset.labels is not None
+        probabilities = collected["probabilities"].float()
+        known = dataset.labels != UNLABELLED
+        labels = dataset.labels[known]
+        return [
+            plots.confusion(probabilities[known], labels, self.classes, folder),
+            plots.reliability(probabilities[known], labels, folder),
+        ]
+
+    def rows(
+        self,
+        predictions: Predictions,
+        dataset: TextDataset,
+        *,
+        explain: int = 0,
+    ) -> list[Row]:
+        """One row a text: label, probability, all probabilities and the ``explain`` telling words.
+
+        A word's weight is its share of the predicted class's log-odds; negative ones spoke
+        against the prediction.
+        """
+        rows = []
+        for index, shares in zip(
+            predictions["index"].tolist(), predictions["probabilities"].tolist(), strict=True
+        ):
+            best = max(range(len(shares)), key=shares.__getitem__)
+            row: Row = {
+                "text": dataset.texts[index],
+                "label": self.classes[best],
+                "probability": round(shares[best], 6),
+            }
+            row |= {f"p_{name}": round(p, 6) for name, p in zip(self.classes, shares, strict=True)}
+            if dataset.ids is not None:
+                row = {"row": dataset.ids[index]} | row
+            if explain:
+                row["words"] = self.telling_words(dataset.texts[index], best, explain)
+            rows.append(row)
+        return rows
+
+    def telling_words(self, text: str, label: int, number: int) -> list[dict[str, Any]]:
+        """The words that moved the log-odds of class ``label`` the most, the strongest first."""
+        ids, owners, words = self.model.tokenizer.words(text)
+        device = next(iter(self.state_dict().values())).device
+        tokens = torch.tensor([ids], dtype=torch.int64, device=device)
+        gates = torch.ones(tokens.shape, device=device, requires_grad=True)
+        with torch.enable_grad():
+            logits = self._members(tokens, gates).mean(1)[0]
+            others = logits.sum() - logits[label]
+            margin = logits[label] - others / (len(self.classes) - 1)
+            (gradient,) = torch.autograd.grad(margin, gates)
+        weights = [0.0] * len(words)
+        for owner, weight in zip(owners, gradient[0].tolist(), strict=True):
+            if owner >= 0:
+                weights[owner] += weight
+        order = sorted(range(len(words)), key=lambda i: -abs(weights[i]))[:number]
+        return [{"word": words[i], "weight": round(weights[i], 4)} for i in order]
+
+
+def classification_metrics(classes: Sequence[str]) -> MetricCollection:
+    """The metrics of every classifier, from probabilities ``(B, C)`` and labels ``(B,)``."""
+    number = len(classes)
+    recall = MulticlassRecall(number, average="none")
+    return MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(number, average="micro"),
+            "f1_macro": MulticlassF1Score(number, average="macro"),
+            "auroc": MulticlassAUROC(number, average="macro"),
+            "log_loss": LogLoss(),
+            "brier": Brier(),
+            "ece": MulticlassCalibrationError(number, n_bins=15),
+            "recall": ClasswiseWrapper(recall, labels=list(classes), prefix="recall/"),
+        },
+        compute_groups=False,
+    )
+
+
+def symmetric_kl(one: Tensor, other: Tensor) -> Tensor:
+    """Mean of both KL divergences of logits ``(B, K, C)``: summed over B, averaged over K."""
+    p, q = one.log_softmax(-1), other.log_softmax(-1)
+    divergence = ((p.exp() - q.exp()) * (p - q)).sum(-1) / 2
+    return divergence.mean(1).sum()
