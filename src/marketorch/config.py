@@ -23,6 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from marketorch.errors import ConfigError, closest
 
@@ -65,7 +66,7 @@ def compose(overrides: Sequence[str] = (), name: str = "train") -> DictConfig:
 def _compose_choices(name: str, overrides: list[str]) -> DictConfig:
     chosen = [o.partition("=")[0] for o in overrides if o.partition("=")[0] in _groups()]
     inside = {
-        group: [o for o in overrides if o.lstrip("+").startswith((f"{group}=", f"{group}."))]
+        group: [o for o in overrides if o.lstrip("+~").startswith((f"{group}=", f"{group}."))]
         for group in chosen
         if group != "experiment"
     }
@@ -107,8 +108,18 @@ def load(path: Path, overrides: Sequence[str] = ()) -> DictConfig:
         key, _, value = override.lstrip("+").partition("=")
         if key not in known and not override.startswith("+"):
             raise ConfigError(f"{path} has no key '{key}'.{closest(key, known)}")
-        OmegaConf.update(config, key, OmegaConf.create(f"value: {value or 'null'}").value)
+        OmegaConf.update(config, key, _typed(key, value))
     return resolve(config)
+
+
+def _typed(key: str, value: str) -> Any:
+    """A value as YAML reads it; what is no YAML, such as ``a: b``, is text."""
+    try:
+        return OmegaConf.create(f"value: {value or 'null'}").value
+    except YAMLError as error:
+        if value[0] in "[{'\"":
+            raise ConfigError(f"{key}={value}: a bracket or a quote is not closed.") from error
+        return value
 
 
 def save(config: DictConfig, path: Path) -> None:
@@ -155,7 +166,7 @@ def _keys(config: Any, prefix: str = "") -> Iterator[str]:
     if isinstance(config, DictConfig):
         for name in config:
             yield f"{prefix}{name}"
-            if not OmegaConf.is_interpolation(config, name):
+            if not (OmegaConf.is_interpolation(config, name) or OmegaConf.is_missing(config, name)):
                 yield from _keys(config[name], f"{prefix}{name}.")
 
 
@@ -192,6 +203,9 @@ def _targets(config: Any, path: str = "") -> Iterator[tuple[str, DictConfig]]:
         if "_target_" in config:
             yield path, config
         for name in config:
+            if OmegaConf.is_missing(config, name):
+                key = f"{path}.{name}".lstrip(".")
+                raise ConfigError(f"{key} is missing; set it: {key}=…")
             yield from _targets(config[name], f"{path}.{name}".lstrip("."))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -45,6 +46,13 @@ def guard() -> Iterator[None]:
         yield
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(
+            f"error: the disk is full: {error}. Nothing saved before was harmed.", file=sys.stderr
+        )
         raise SystemExit(1) from error
     except KeyboardInterrupt:
         print("interrupted; resume=RUN_DIR continues from the last checkpoint", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import math
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,25 +153,25 @@ def _starting_point(config: DictConfig, run_dir: Path) -> Path | None:
         return None
     stage = run_dir / "pretrain"
     if not (stage / DONE).exists():
-        if (stage / "checkpoints" / checkpoint.LAST).exists():
-            inner = configs.load(stage / CONFIG)
-        else:
-            inherited = {k: config[k] for k in ("seed", "data_dir")} | {"run_dir": str(stage)}
-            overrides = [f"{key}={value}" for key, value in inherited.items()]
-            overrides += [
-                f"+{k}={v}" if k not in ("device", "precision") else f"trainer.{k}={v}"
-                for k, v in _inherited(config).items()
-            ]
-            inner = configs.compose([f"experiment={config.pretrain}", *overrides])
-            (stage / CONFIG).unlink(missing_ok=True)
-        say(f"── pretraining: {config.pretrain}")
-        configs.check(inner)
-        _train(inner, resume=(stage / "checkpoints" / checkpoint.LAST).exists())
+        _train_stage(config, stage)
     return stage
 
 
-def _inherited(config: DictConfig) -> dict[str, Any]:
-    return {key: config.trainer[key] for key in ("device", "precision") if key in config.trainer}
+def _train_stage(config: DictConfig, stage: Path) -> None:
+    """Trains, or continues, the ``pretrain`` experiment as a run of its own."""
+    say(f"── first    {config.pretrain}, in {stage}")
+    resume = (stage / "checkpoints" / checkpoint.LAST).exists()
+    if resume:
+        inner = configs.load(stage / CONFIG)
+    else:
+        (stage / CONFIG).unlink(missing_ok=True)
+        overrides = [f"experiment={config.pretrain}", f"run_dir={stage}"]
+        overrides += [f"{key}={config[key]}" for key in ("seed", "data_dir")]
+        overrides += [f"trainer.{key}={config.trainer[key]}" for key in ("device", "precision")]
+        inner = configs.compose([*overrides, *config.pretrain_overrides])
+    configs.check(inner)
+    _train(inner, resume)
+    say(f"── then     {config.name}")
 
 
 def _start_from(task: Task, run_dir: Path) -> None:
@@ -292,14 +293,15 @@ def _baselines(run: Run, dataset: Dataset) -> dict[str, dict[str, float]]:
 
 
 def _compare(run: Run, split: str, result: dict[str, Any]) -> None:
-    """One table: a row a metric, a column a model."""
-    columns = {run.config.name: result["metrics"]} | result["baselines"]
+    """One table: a row a model, a column a metric; those of single classes stay in the file."""
+    models = {run.config.name: result["metrics"]} | result["baselines"]
+    names = [name for name in result["metrics"] if "/" not in name]
     rows = [
-        (name, *(values.get(name, float("nan")) for values in columns.values()))
-        for name in result["metrics"]
+        (model, *(metrics.get(name, math.nan) for name in names))
+        for model, metrics in models.items()
     ]
     title = f"{run.config.name} · {split} split · {result['num_examples']:,} examples"
-    table(title, (split, *columns), rows)
+    table(title, ("model", *names), rows)
     say(f"written   {run.directory / 'evaluation'}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import os
 from collections.abc import Iterable
@@ -13,9 +14,11 @@ import pyarrow as pa
 
 from marketorch.errors import DataError, closest
 
-FORMATS = {
-    ".csv": ("csv", {}),
-    ".tsv": ("csv", {"sep": "\t"}),
+# An empty field is null; the words NA, None and null are words.
+CSV = {"keep_default_na": False, "na_values": [""]}
+FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    ".csv": ("csv", CSV),
+    ".tsv": ("csv", CSV | {"sep": "\t"}),
     ".jsonl": ("json", {}),
     ".json": ("json", {}),
     ".parquet": ("parquet", {}),
@@ -35,7 +38,7 @@ def read_table(
     if file.suffix.lower() in FORMATS:
         _check_file(file, encoding)
         builder, arguments = FORMATS[file.suffix.lower()]
-        if builder == "csv":
+        if builder != "parquet":
             arguments = arguments | {"encoding": encoding}
         return _load(path, builder, data_files=str(file), split="train", **arguments)
     if file.is_file():
@@ -51,6 +54,8 @@ def _load(shown: str, builder: str, **arguments: Any) -> pa.Table:
     try:
         table = datasets.load_dataset(builder, **arguments).data.table
     except Exception as error:  # datasets wraps what pandas, pyarrow and the hub raise
+        if "corresponds to no data" in str(error):
+            raise DataError(f"{shown} has a header but no rows.") from error
         raise DataError(f"{shown} could not be read: {_root(error)}") from error
     finally:
         if progress:
@@ -75,18 +80,20 @@ def _check_file(file: Path, encoding: str) -> None:
         raise DataError(f"{file} is empty (0 bytes).")
     if file.suffix.lower() == ".parquet":
         return
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)()  # a UTF-16 newline is two bytes
+    except LookupError as error:
+        raise DataError(f"data.encoding '{encoding}' is unknown.") from error
     with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                line.decode(encoding)
+                decoder.decode(line)
             except UnicodeDecodeError as error:
                 raise DataError(
-                    f"{file}, line {number}: byte 0x{line[error.start]:02x} is not valid "
+                    f"{file}, line {number}: byte 0x{error.object[error.start]:02x} is not valid "
                     f"{encoding}. Save the file as UTF-8 or name its encoding, e.g. "
                     "data.encoding=latin-1."
                 ) from error
-            except LookupError as error:
-                raise DataError(f"data.encoding '{encoding}' is unknown.") from error
 
 
 def _neighbour(file: Path) -> str:

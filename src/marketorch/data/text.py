@@ -8,6 +8,8 @@ train / validation / test split, after exact duplicates are dropped, so no text 
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
 UNLABELLED = -1
+SENTENCE = re.compile(r"(?<=[.!?])\s+|<br\s*/?>")
 
 
 @dataclass
@@ -63,10 +66,14 @@ class TextData:
         path: file(s) or hub id with the training examples, or with all of them.
         validation, test: files of their own for these splits, if there are any.
         text, label: column names; ``label: null`` reads texts alone.
+        exclude: files whose texts (never their labels) must not be trained on.
         split: column that says ``train``, ``validation`` or ``test``.
         validation_fraction, test_fraction: shares to cut from ``path`` where no file and no
             column gives the split; a test share is cut only if neither file nor column does.
         split_seed: seed of that cut.
+        block: neighbouring rows that stay together in that cut, for files whose neighbours belong
+            together (reviews of one film, posts of one day).
+        clip: cut training texts into pieces of at most so many words, each with its text's label.
         num_labelled: keep so many labels of the training split (stratified); the rest of it
             is unlabelled.
         class_names: from the file's labels to the names to print, e.g. ``{0: negative}``.
@@ -84,12 +91,15 @@ class TextData:
         path: str | Sequence[str],
         validation: str | None = None,
         test: str | None = None,
+        exclude: Sequence[str] = (),
         text: str = "text",
         label: str | None = "label",
         split: str | None = None,
         validation_fraction: float = 0.1,
         test_fraction: float = 0.2,
         split_seed: int = 0,
+        block: int = 1,
+        clip: int | None = None,
         num_labelled: int | None = None,
         class_names: dict[Any, str] | None = None,
         on_bad: str = "error",
@@ -100,9 +110,11 @@ class TextData:
             raise DataError(f"data.on_bad is '{on_bad}'; expected error or skip.")
         self.paths = [path] if isinstance(path, str) else list(path)
         self.files = {"validation": validation, "test": test}
+        self.excluded_files = list(exclude)
         self.text, self.label, self.split_column = text, label, split
         self.fractions = {"validation": validation_fraction, "test": test_fraction}
         self.split_seed, self.num_labelled = split_seed, num_labelled
+        self.block, self.clip = block, clip
         self.class_names = {str(key): name for key, name in (class_names or {}).items()}
         self.on_bad, self.encoding, self.hub_config = on_bad, encoding, hub_config
 
@@ -134,7 +146,7 @@ class TextData:
         dataset = TextDataset(part.texts, self._encode(part, name), part.rows)
         if name == "train" and self.num_labelled and dataset.labels is not None:
             dataset.labels = keep_labels(dataset.labels, self.num_labelled, self.split_seed)
-        return dataset
+        return clipped(dataset, self.clip) if name == "train" and self.clip else dataset
 
     def inputs(self, source: str) -> TextDataset:
         """Reads texts to predict on: a file with the text column, or a text itself."""
@@ -161,10 +173,19 @@ class TextData:
     def _parts(self) -> dict[str, Labelled]:
         """The splits that ``path`` alone gives; files of their own are read when asked for."""
         parts = [self._read(path, self.text, self.label) for path in self.paths]
-        whole = _concatenate(parts)
+        whole = self._without_excluded(_concatenate(parts))
         if self.split_column:
             return self._by_column(whole)
         return self._cut(_unique(whole))
+
+    def _without_excluded(self, whole: Labelled) -> Labelled:
+        forbidden: set[str] = set()
+        for path in self.excluded_files:
+            forbidden.update(map(_normal, self._read(path, self.text, None).texts))
+        rows = [i for i, text in enumerate(whole.texts) if _normal(text) not in forbidden]
+        if len(rows) < len(whole.texts):
+            say(f"{len(whole.texts) - len(rows):,} texts stand in data.exclude and were dropped.")
+        return _take(whole, rows)
 
     def _by_column(self, whole: Labelled) -> dict[str, Labelled]:
         groups: dict[str, list[int]] = {}
@@ -186,12 +207,14 @@ class TextData:
         for name in ("test", "validation"):
             if name in own_file or not self.fractions[name]:
                 continue
-            strata = [whole.labels[i] for i in rest] if whole.labels else None
-            size = max(1, round(self.fractions[name] * len(rest)))
+            blocks = _blocks(rest, whole.labels, self.block)
+            strata = [whole.labels[rows[0]] for rows in blocks] if whole.labels else None
+            size = max(1, round(self.fractions[name] * len(blocks)))
             try:
-                rest, taken = train_test_split(
-                    rest, test_size=size, stratify=strata, random_state=self.split_seed
+                kept, cut = train_test_split(
+                    blocks, test_size=size, stratify=strata, random_state=self.split_seed
                 )
+                rest, taken = sum_lists(kept), sum_lists(cut)
             except ValueError as error:
                 counts = Counter(strata or [])
                 raise DataError(
@@ -224,7 +247,7 @@ class TextData:
         texts = column(table, text, "data.text", path).to_pylist()
         labels = column(table, label, "data.label", path).to_pylist() if label else None
         splits = None
-        if label and self.split_column:
+        if self.split_column and path in self.paths:
             splits = column(table, self.split_column, "data.split", path).to_pylist()
         bad = {i: "text is " + _kind(t) for i, t in enumerate(texts) if not _usable(t)}
         bad |= {i: "label is null" for i, value in enumerate(labels or []) if value is None}
@@ -265,13 +288,55 @@ def usable_rows(bad: dict[int, str], total: int, path: str, on_bad: str) -> list
     return [i for i in range(total) if i not in bad]
 
 
+def _blocks(rows: list[int], labels: list[str] | None, size: int) -> list[list[int]]:
+    """Runs of at most ``size`` neighbouring rows of one class."""
+    blocks: list[list[int]] = []
+    for row in rows:
+        last = blocks[-1] if blocks else []
+        if last and len(last) < size and (not labels or labels[row] == labels[last[0]]):
+            last.append(row)
+        else:
+            blocks.append([row])
+    return blocks
+
+
+def clipped(dataset: TextDataset, num_words: int) -> TextDataset:
+    """Pieces of at most ``num_words`` words, ended at sentences where there are any."""
+    texts, owners = [], []
+    for i, text in enumerate(dataset.texts):
+        piece: list[str] = []
+        for sentence in SENTENCE.split(text):
+            words = sentence.split()
+            if piece and len(piece) + len(words) > num_words:
+                texts.append(" ".join(piece))
+                owners.append(i)
+                piece = []
+            piece += words
+        if piece:
+            texts.append(" ".join(piece[: 2 * num_words]))
+            owners.append(i)
+    owned = dataset.select(owners)
+    return TextDataset(texts, owned.labels, owned.ids)
+
+
+def sum_lists(lists: list[list[int]]) -> list[int]:
+    """All items, one list."""
+    return list(itertools.chain.from_iterable(lists))
+
+
 def keep_labels(labels: Tensor, number: int, seed: int) -> Tensor:
     """Hides all but ``number`` labels, stratified by class."""
     if number >= len(labels):
         return labels
-    kept, _ = train_test_split(
-        range(len(labels)), train_size=number, stratify=labels.numpy(), random_state=seed
-    )
+    try:
+        kept, _ = train_test_split(
+            range(len(labels)), train_size=number, stratify=labels.numpy(), random_state=seed
+        )
+    except ValueError as error:
+        raise DataError(
+            f"data.num_labelled is {number}; cannot choose so many of {len(labels):,} labels, "
+            f"stratified: {error}"
+        ) from error
     hidden = torch.full_like(labels, UNLABELLED)
     hidden[kept] = labels[kept]
     return hidden
@@ -308,16 +373,20 @@ def _take(whole: Labelled, rows: Sequence[int]) -> Labelled:
 def _concatenate(parts: list[Labelled]) -> Labelled:
     def join(name: str) -> Any:
         values = [getattr(part, name) for part in parts]
-        return None if values[0] is None else sum(values, [])
+        return None if values[0] is None else list(itertools.chain.from_iterable(values))
 
     return Labelled(join("texts"), join("labels"), join("rows"), join("splits"))
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.lower().split())
 
 
 def _unique(whole: Labelled) -> Labelled:
     """Drops texts that stood before, so that no text can be in two splits."""
     first: dict[str, int] = {}
     for i, text in enumerate(whole.texts):
-        first.setdefault(text, i)
+        first.setdefault(_normal(text), i)
     dropped = len(whole.texts) - len(first)
     if dropped:
         say(f"{dropped:,} of {len(whole.texts):,} texts repeat an earlier one and were dropped.")

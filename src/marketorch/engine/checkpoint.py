@@ -24,8 +24,12 @@ from marketorch.errors import CheckpointError
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.safetensors"
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(
+    path: Path, write: Callable[[BinaryIO], object], keep: Path | None = None
+) -> None:
     """Writes through a temporary file in the same folder, so ``path`` is either old or new.
+
+    ``keep`` is where the old one goes, once the new one is safe on disk.
 
     Raises:
         CheckpointError: the file could not be written (a full disk, say); ``path`` is untouched.
@@ -37,6 +41,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            os.replace(path, keep)
         os.replace(temporary, path)
     except (OSError, RuntimeError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
@@ -58,13 +64,7 @@ def _reason(error: BaseException) -> str:
 
 def save_last(folder: Path, state: dict[str, Any]) -> None:
     """Writes ``last.pt`` and keeps the former one as ``previous.pt``."""
-    last = folder / LAST
-    if last.exists():
-        keep = folder / f"{PREVIOUS}.tmp"
-        keep.unlink(missing_ok=True)
-        os.link(last, keep)
-        os.replace(keep, folder / PREVIOUS)
-    write_atomically(last, lambda file: torch.save(state, file))
+    write_atomically(folder / LAST, lambda file: torch.save(state, file), keep=folder / PREVIOUS)
 
 
 def load_last(folder: Path, warn: Callable[[str], None] = print) -> dict[str, Any]:

@@ -106,6 +106,15 @@ def broadcast(value: Any) -> Any:
     return cast(Any, box[0])
 
 
+def gather(value: Any) -> list[Any]:
+    """Returns every rank's value, in rank order, on every rank."""
+    if world_size() == 1:
+        return [value]
+    box: list[Any] = [None] * world_size()
+    dist.all_gather_object(box, value)
+    return box
+
+
 def barrier() -> None:
     """Waits for all ranks."""
     if world_size() > 1:

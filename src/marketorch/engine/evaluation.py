@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import nullcontext
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric, MetricCollection
 
-from marketorch.engine import loading
+from marketorch.engine import distributed, loading
 from marketorch.engine.task import Batch, Dataset, Predictions, Task
 from marketorch.errors import ConfigError
 
@@ -52,11 +54,13 @@ def predict_loop(
     training = task.training
     task.eval()
     keys = loading.evaluation_keys(dataset, batch_size)
-    for _, batch in loading.load(dataset, keys, device=device, num_workers=num_workers):
-        with autocast(device, dtype):
-            predictions = task.predict(batch)
-        yield predictions, batch
-    task.train(training)
+    try:
+        for _, batch in loading.load(dataset, keys, device=device, num_workers=num_workers):
+            with autocast(device, dtype):
+                predictions = task.predict(batch)
+            yield predictions, batch
+    finally:
+        task.train(training)
 
 
 def evaluate(
@@ -71,7 +75,32 @@ def evaluate(
         task.update(metrics, predictions, batch)
         if collect is not None:
             collect.append(loading.to_device(dict(predictions), torch.device("cpu")))
+    merge(metrics)
     return flatten(metrics.compute())
+
+
+def merge(metrics: MetricCollection) -> None:
+    """Gives every rank the states of all, exactly, whatever share of the examples each has seen.
+
+    torchmetrics' own exchange breaks where a rank has seen none: its empty states have the wrong
+    type and shape.
+    """
+    if distributed.world_size() == 1:
+        return
+    # values() first brings the states of metrics that share an update up to date.
+    whole = metrics.values(copy_state=False)
+    members = [m for metric in whole for m in metric.modules() if isinstance(m, Metric)]
+    own = [{name: getattr(metric, name) for name in metric._reductions} for metric in members]
+    ranks = distributed.gather(loading.to_device(own, torch.device("cpu")))
+    for metric, states in zip(members, zip(*ranks, strict=True), strict=True):
+        for name, reduce in metric._reductions.items():
+            values = [state[name] for state in states]
+            if isinstance(values[0], list):
+                merged: Any = [part for value in values for part in value]
+            else:
+                merged = torch.stack(values) if reduce is None else reduce(torch.stack(values))
+            setattr(metric, name, loading.to_device(merged, metric.device))
+        metric._to_sync, metric._update_count = False, 1
 
 
 def flatten(results: dict[str, Any]) -> dict[str, float]:
@@ -91,7 +120,8 @@ def join(parts: list[Predictions]) -> Predictions:
     joined: dict[str, Any] = {}
     for name in parts[0] if parts else ():
         values = [part[name] for part in parts]
-        joined[name] = torch.cat(values) if isinstance(values[0], Tensor) else sum(values, [])
+        tensors = isinstance(values[0], Tensor)
+        joined[name] = torch.cat(values) if tensors else list(chain.from_iterable(values))
     order = torch.argsort(joined["index"]) if joined else torch.empty(0, dtype=torch.long)
     return {
         name: value[order] if isinstance(value, Tensor) else [value[i] for i in order.tolist()]

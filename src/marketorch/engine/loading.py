@@ -124,13 +124,19 @@ def load(
     if num_workers:
         batches = DataLoader(
             fetcher,  # type: ignore[arg-type]
-            sampler=keys,  # type: ignore[arg-type]
+            sampler=keys,
             batch_size=None,
+            collate_fn=_as_it_is,
             num_workers=num_workers,
             pin_memory=device.type == "cuda",
         )
     for key, batch in zip(keys, batches, strict=True):
         yield key, to_device(batch, device)
+
+
+def _as_it_is(batch: Any) -> Any:
+    """Keeps the DataLoader from converting what a run without workers would not convert."""
+    return batch
 
 
 def to_device(value: Any, device: torch.device) -> Any:

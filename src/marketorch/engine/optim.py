@@ -39,6 +39,7 @@ def adamw(
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     if not named:
         return []
+    _check_scale(lr_scale or {}, named)
     groups = _groups(named, lr, weight_decay, lr_scale or {}, tuple(no_decay))
     fused = all(p.device.type == "cuda" or p.dtype == torch.float32 for _, p in named)
     return [torch.optim.AdamW(groups, lr=lr, betas=tuple(betas), eps=eps, fused=fused)]
@@ -61,6 +62,7 @@ def muon(
     linear = {f"{name}.weight" for name, m in module.named_modules() if isinstance(m, nn.Linear)}
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
     hidden = [(n, p) for n, p in named if n in linear and "head" not in n]
+    _check_scale(lr_scale or {}, named)
     names = {n for n, _ in hidden}
     others = [(n, p) for n, p in named if n not in names]
     optimizers: list[Optimizer] = []
@@ -73,6 +75,14 @@ def muon(
     return optimizers
 
 
+def _check_scale(lr_scale: Mapping[str, float], named: list[Named]) -> None:
+    unused = [key for key in lr_scale if not any(key in name for name, _ in named)]
+    if unused and named:
+        raise ConfigError(
+            f"optim.lr_scale names {unused}, but no trainable parameter's name contains it."
+        )
+
+
 def _groups(
     named: list[Named],
     lr: float,
@@ -81,11 +91,6 @@ def _groups(
     no_decay: tuple[str, ...],
 ) -> list[dict]:
     """Parameter groups by (learning rate, decay), so that a group is one fused update."""
-    unused = [key for key in lr_scale if not any(key in name for name, _ in named)]
-    if unused:
-        raise ConfigError(
-            f"optim.lr_scale names {unused}, but no trainable parameter's name contains it."
-        )
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in named:
         scale = math.prod(factor for key, factor in lr_scale.items() if key in name)

@@ -100,6 +100,13 @@ class Task(nn.Module):
     def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:
         """Feeds one batch of predictions to the metrics."""
 
+    def calibrate(self, predictions: Predictions, validation: Any) -> bool:
+        """Fits what belongs to the validation split, a temperature say, on the best weights.
+
+        Called once, at the end of training; returns whether anything changed.
+        """
+        return False
+
     def rows(self, predictions: Predictions, dataset: Any, *, explain: int = 0) -> list[Row]:
         """Turns predictions into one readable row an example; ``explain`` asks for reasons."""
         return [{"index": int(i)} for i in predictions["index"]]

@@ -13,6 +13,7 @@ import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,14 @@ import torch
 from torch import Tensor
 
 from marketorch.engine import checkpoint, distributed, loading, optim
-from marketorch.engine.evaluation import autocast, evaluate, resolve_precision
-from marketorch.engine.task import Batch, Dataset, Step, Task
+from marketorch.engine.evaluation import (
+    autocast,
+    evaluate,
+    join,
+    predict_loop,
+    resolve_precision,
+)
+from marketorch.engine.task import Batch, Dataset, Predictions, Step, Task
 from marketorch.engine.tracking import Tracker, say
 from marketorch.errors import ConfigError, NonFiniteError
 
@@ -109,6 +116,8 @@ class Trainer:
         for name in ("batch_size", "eval_batch_size", "accumulate", "log_every"):
             if locals()[name] < 1:
                 raise ConfigError(f"trainer.{name} is {locals()[name]}; expected at least 1.")
+        if patience is not None and patience < 1:
+            raise ConfigError(f"trainer.patience is {patience}; expected at least 1, or null.")
         if mode not in (None, "max", "min"):
             raise ConfigError(f"trainer.mode is '{mode}'; expected max, min or null.")
         self.run_dir, self.seed, self.epochs = Path(run_dir), seed, epochs
@@ -171,6 +180,7 @@ class Trainer:
                 )
                 self._run_epoch(keys, last=start + len(keys) - 1)
             self._check_and_log()
+            self._finish()
         finally:
             self.tracker.close()
         self._event("end")
@@ -213,9 +223,9 @@ class Trainer:
 
     def _update(self) -> None:
         """Divides the summed gradients by the summed weight, clips, and steps, without a sync."""
-        weight = torch.stack([w.to(torch.float32) for w in self.pending]).sum()
+        own = torch.stack([w.to(torch.float32) for w in self.pending]).sum()
         self.pending.clear()
-        scale = distributed.world_size() / distributed.reduce_sum(weight).clamp_min(1e-12)
+        scale = distributed.world_size() / distributed.reduce_sum(own.clone()).clamp_min(1e-12)
         gradients = [p.grad for p in self.parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients) * scale
         if self.clip_norm is not None:
@@ -225,7 +235,7 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self.window[-1][2]["gradient_norm"] = norm * self.window[-1][1]
+        self.window[-1][2]["gradient_norm"] = norm * own
         self.position.step += 1
         if self.ema is not None:
             decay = min(self.ema_decay, (1 + self.position.step) / (10 + self.position.step))
@@ -295,6 +305,12 @@ class Trainer:
         )
 
     def _restore(self, state: dict[str, Any]) -> None:
+        same_ema = (self.ema is None) == (state["ema"] is None)
+        if not same_ema or len(self.optimizers) != len(state["optimizers"]):
+            raise ConfigError(
+                "resume: this run was trained with another kind of optimizer or ema_decay; "
+                "continue it with its own, or start anew from its weights with init_from."
+            )
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         if self.ema is not None:
@@ -314,18 +330,37 @@ class Trainer:
         self._save()
         self._event("evaluate")
 
+    def _finish(self) -> None:
+        """Leaves the task at its best weights, calibrated on the validation split."""
+        state, metadata = checkpoint.load_best(self.checkpoints / checkpoint.BEST)
+        self.task.load_state_dict(state)
+        if self.validation is None or not self.task.calibrate(self._predict(), self.validation):
+            return
+        self.best.metrics = self._evaluate()
+        if distributed.is_main():
+            checkpoint.save_best(self.checkpoints, self.task, metadata)
+        distributed.barrier()
+
+    def _predict(self) -> Predictions:
+        """Predictions on the whole validation split, on every rank."""
+        loop = predict_loop(self.task, self.validation, **self._loop)  # type: ignore[arg-type]
+        own = [loading.to_device(dict(p), torch.device("cpu")) for p, _ in loop]
+        return join(list(chain.from_iterable(distributed.gather(own))))
+
+    @property
+    def _loop(self) -> dict[str, Any]:
+        return {
+            "batch_size": self.eval_batch_size,
+            "device": self.device,
+            "precision": self.precision,
+            "num_workers": self.num_workers,
+        }
+
     def _evaluate(self) -> dict[str, float]:
         if self.validation is None:
             return {}
         started = time.perf_counter()
-        metrics = evaluate(
-            self.task,
-            self.validation,
-            batch_size=self.eval_batch_size,
-            device=self.device,
-            precision=self.precision,
-            num_workers=self.num_workers,
-        )
+        metrics = evaluate(self.task, self.validation, **self._loop)
         metrics = {f"val/{name}": value for name, value in metrics.items()}
         self._tick()
         epoch = self.position.epoch + self.position.batch * self.batch_size / max(
@@ -352,7 +387,7 @@ class Trainer:
             raise ConfigError(f"trainer.monitor is '{name}'; measured are {sorted(metrics)}.")
         lower = self.mode == "min" if self.mode else self.task.lower_is_better
         value, best = metrics[name], self.best.value
-        better = best is None or (value < best if lower else value > best)
+        better = best is None or math.isnan(best) or (value < best if lower else value > best)
         if (better and not math.isnan(value)) or not self.best.metrics:
             self.best = Best(value, self.position.step, metrics)
             return True
@@ -391,7 +426,7 @@ class Trainer:
         ).cpu()
         bad = (~torch.isfinite(values)).any(1).nonzero()
         if len(bad):
-            self._stop_for(self.window[int(bad[0])][0], len(self.window) - int(bad[0]))
+            self._stop_for(self.window[int(bad[0]) :])
         sums = distributed.reduce_sum(values.double().sum(0).to(self.device)).tolist()
         self.window.clear()
         averages = {
@@ -407,10 +442,11 @@ class Trainer:
         self.tracker.advance(self.position.step, f"loss {averages['train/loss']:.4f}")
         self._event("log")
 
-    def _stop_for(self, key: loading.Key, batches_ago: int) -> None:
-        ids = getattr(self.train, "ids", None)
+    def _stop_for(self, window: list[tuple[loading.Key, Tensor, dict[str, Tensor]]]) -> None:
+        """Names the first batch of ``window``; a batch that ends a step has a gradient norm."""
+        key, ids = window[0][0], getattr(self.train, "ids", None)
         examples = [ids[i] if ids is not None else i for i in key.indices]
-        step = self.position.step - (batches_ago - 1) // self.accumulate
+        step = self.position.step + 1 - sum("gradient_norm" in logs for *_, logs in window)
         raise NonFiniteError(
             f"The loss or gradient is not finite at step {step} (epoch {key.epoch}, batch "
             f"{key.batch}). Examples: {examples}. Nothing was saved since; resume continues from "

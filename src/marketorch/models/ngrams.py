@@ -55,6 +55,9 @@ class NgramTable(nn.Module):
         min_count: training texts an n-gram must occur in.
         weighting: ``nb`` (log-count ratios, one class against the rest) or ``tfidf``.
         inverse_penalty: scikit-learn's C.
+        balanced: weigh classes inversely to their frequency.
+        normalise: scale each text's vector to unit length, so that long texts do not shout. Off
+            for training sets that mix phrases with sentences.
     """
 
     keys: Tensor
@@ -70,12 +73,15 @@ class NgramTable(nn.Module):
         min_count: int = 1,
         weighting: str = "nb",
         inverse_penalty: float = 30.0,
+        balanced: bool = False,
+        normalise: bool = True,
     ) -> None:
         super().__init__()
         if weighting not in ("nb", "tfidf"):
             raise ConfigError(f"weighting is '{weighting}'; expected nb or tfidf.")
         self.num_classes, self.max_order, self.min_count = num_classes, max_order, min_count
         self.weighting, self.inverse_penalty = weighting, inverse_penalty
+        self.class_weight, self.normalise = "balanced" if balanced else None, normalise
         empty = {"keys": torch.zeros(1, dtype=torch.int64), "scale": torch.zeros(1, 1)}
         empty |= {"weight": torch.zeros(1, num_classes), "bias": torch.zeros(num_classes)}
         for name, value in empty.items():
@@ -92,6 +98,11 @@ class NgramTable(nn.Module):
         """Reads what `get_extra_state` wrote."""
         for name, value in from_bytes(state.cpu().numpy().tobytes()).items():
             setattr(self, name, value.to(self.keys.device))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the table holds anything."""
+        return len(self.keys) > 1
 
     # -- fitting ------------------------------------------------------------------------------
 
@@ -152,10 +163,12 @@ class NgramTable(nn.Module):
         """Logistic regression on scaled, normalised rows: weights ``(F, C)``, or ``(F,)`` if binary."""
         scaled = matrix @ diags(scale.astype(np.float64))
         norms = np.sqrt(np.asarray(scaled.power(2).sum(1)).ravel()).clip(1e-6)
-        rows = (diags(1 / norms) @ scaled).tocsr()
+        rows = (diags(1 / norms) @ scaled if self.normalise else scaled).tocsr()
         if len(np.unique(labels)) < 2:  # a class that this sample lacks
             return np.zeros(matrix.shape[1]), np.float64(-5.0)
-        model = LogisticRegression(C=self.inverse_penalty, max_iter=300, tol=1e-3)
+        model = LogisticRegression(
+            C=self.inverse_penalty, class_weight=self.class_weight, max_iter=300, tol=1e-3
+        )
         model.fit(rows, labels)
         weight, bias = model.coef_, model.intercept_
         if binary:
@@ -178,7 +191,7 @@ class NgramTable(nn.Module):
         place = torch.searchsorted(self.keys, ordered).clamp_max(len(self.keys) - 1)
         known = (self.keys[place] == ordered) & distinct(ordered)
         scale = self.scale[place] * known[..., None]
-        norm = scale.square().sum(1).sqrt().clamp_min(1e-6)
+        norm = scale.square().sum(1).sqrt().clamp_min(1e-6) if self.normalise else 1.0
         if gates is not None:
             scale = scale * self._products(gates).gather(1, order)[..., None]
         return (scale * self.weight[place]).sum(1) / norm + self.bias
@@ -203,7 +216,7 @@ class NgramLogistic(nn.Module):
     """`NgramTable` on whole words: the classic baseline, a model like any other.
 
     Args:
-        max_order, min_count, weighting, inverse_penalty: see `NgramTable`.
+        max_order, min_count, weighting, inverse_penalty, balanced: see `NgramTable`.
         max_words: size of the vocabulary.
         max_length: words read of a text.
     """
@@ -216,6 +229,7 @@ class NgramLogistic(nn.Module):
         min_count: int = 1,
         weighting: str = "nb",
         inverse_penalty: float = 30.0,
+        balanced: bool = False,
         max_words: int = 200_000,
         max_length: int = 4096,
     ) -> None:
@@ -227,6 +241,7 @@ class NgramLogistic(nn.Module):
             min_count=min_count,
             weighting=weighting,
             inverse_penalty=inverse_penalty,
+            balanced=balanced,
         )
 
     def fit(self, train: TokenDataset) -> None:

@@ -16,11 +16,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from marketorch.data.ragged import TokenDataset
 from marketorch.models.ngrams import NgramTable
 from marketorch.models.tokenizer import PAD, SubwordTokenizer
+from marketorch.models.word_vectors import ppmi_vectors
 
 
 class TextDropout(nn.Module):
@@ -101,7 +103,7 @@ def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class TextTransformer(nn.Module):
-    """Classifies token ids ``(B, L)``; logits ``(B, C)``, or ``(B, 2, C)`` with an n-gram member.
+    """Classifies token ids ``(B, L)``; logits ``(B, C)``, or ``(B, K, C)`` of K members.
 
     Args:
         num_classes: 0 leaves out the head: `encode` is all there is.
@@ -113,7 +115,12 @@ class TextTransformer(nn.Module):
         dim, depth, num_heads, mlp_ratio: width, blocks, heads, feed-forward width over ``dim``.
         dropout: in the blocks and before the head.
         embedding_dropout: on the embeddings.
+        word_vectors: start the embedding from `ppmi_vectors` of the training texts.
         ngrams: arguments of the `NgramTable` beside the transformer; None: there is none.
+        inherit_ngrams: keep the table that came with ``init_from`` or ``pretrain`` as a third
+            member, beside the one that is fitted here.
+        probe: fit the head in closed form, by logistic regression on the states of the encoder as
+            it comes, with this value of scikit-learn's C; for very few labels.
     """
 
     def __init__(
@@ -131,7 +138,10 @@ class TextTransformer(nn.Module):
         mlp_ratio: float = 4.0,
         dropout: float = 0.1,
         embedding_dropout: float = 0.1,
+        word_vectors: bool = False,
         ngrams: dict[str, Any] | None = None,
+        inherit_ngrams: bool = False,
+        probe: float | None = None,
     ) -> None:
         super().__init__()
         self.tokenizer = SubwordTokenizer(
@@ -139,21 +149,59 @@ class TextTransformer(nn.Module):
         )
         self.window, self.head_dim = window, dim // num_heads
         self.embedding = nn.Embedding(vocab_size, dim, padding_idx=PAD)
-        nn.init.normal_(self.embedding.weight, std=0.02)
+        nn.init.normal_(self.embedding.weight, std=0.5)
         self.embedding_dropout = TextDropout(embedding_dropout)
         self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, dropout) for _ in range(depth))
+        self.word_vectors, self.probe = word_vectors, probe
         self.ngrams: NgramTable | None = None
+        self.inherited: NgramTable | None = None
         if num_classes:
             self.norm = nn.LayerNorm(2 * dim)
             self.dropout = nn.Dropout(dropout)
             self.head = nn.Linear(2 * dim, num_classes)
-            if ngrams:
-                self.ngrams = NgramTable(num_classes=num_classes, **ngrams)
+        if num_classes and ngrams:
+            self.ngrams = NgramTable(num_classes=num_classes, **ngrams)
+            if inherit_ngrams:
+                self.inherited = NgramTable(num_classes=num_classes, **ngrams)
+        self.num_members = 1 + (self.ngrams is not None) + (self.inherited is not None)
+
+    # -- what is learnt in closed form ----------------------------------------------------------
+
+    def initialise(self, train: TokenDataset) -> None:
+        """Word vectors for an embedding that has learnt nothing yet."""
+        if self.word_vectors:
+            vocab_size, dim = self.embedding.weight.shape
+            self.embedding.weight.data = 0.5 * ppmi_vectors(train.tokens, vocab_size, dim)
 
     def fit(self, train: TokenDataset) -> None:
-        """Fits what is not learnt by gradient: the n-gram member."""
-        if self.ngrams is not None:
-            self.ngrams.fit(train)
+        """Fits the n-gram member and, if asked, the head on the encoder as it is."""
+        if self.probe is not None:
+            self._fit_probe(train)
+        if self.ngrams is None:
+            return
+        if self.inherited is not None and not self.inherited.fitted:
+            self.inherited.set_extra_state(self.ngrams.get_extra_state())
+        self.ngrams.fit(train)
+
+    @torch.no_grad()
+    def _fit_probe(self, train: TokenDataset) -> None:
+        assert train.labels is not None
+        rows = (train.labels >= 0).nonzero()[:, 0]
+        mode = self.training
+        self.eval()
+        parts = [train.tokens.pad(part) for part in rows.split(256)]
+        states = torch.cat([self._pooled(part) for part in parts])
+        self.train(mode)
+        mean, std = states.mean(0), states.std(0).clamp_min(1e-6)
+        model = LogisticRegression(C=self.probe, class_weight="balanced", max_iter=1000)
+        model.fit(((states - mean) / std).numpy(), train.labels[rows].numpy())
+        weight, bias = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_)
+        if len(weight) == 1:
+            weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+        self.head.weight.copy_(weight / std)
+        self.head.bias.copy_(bias.float() - (weight / std) @ mean)
+
+    # -- use ------------------------------------------------------------------------------------
 
     def encode(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
         """Tokens ``(B, L)`` to states ``(B, L, D)``; ``gates`` ``(B, L)`` scale the embeddings."""
@@ -168,13 +216,17 @@ class TextTransformer(nn.Module):
         return x
 
     def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
-        """Logits of a batch; the n-gram member speaks in evaluation only, having nothing to learn."""
-        near, near_gates = crop(tokens, self.window, gates)
-        states = self.encode(near, near_gates)
-        logits: Tensor = self.head(self.dropout(self.norm(pool(states, near != PAD))))
-        if self.ngrams is None or self.training:
+        """Logits of a batch; n-gram members, with nothing to learn, speak in evaluation only."""
+        logits: Tensor = self.head(self.dropout(self._pooled(tokens, gates)))
+        if self.training:
             return logits
-        return torch.stack([logits, self.ngrams(tokens, gates).to(logits.dtype)], dim=1)
+        tables = [table for table in (self.ngrams, self.inherited) if table is not None]
+        return torch.stack([logits.float(), *(table(tokens, gates) for table in tables)], dim=1)
+
+    def _pooled(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+        """What the head sees of each text ``(B, 2 D)``."""
+        near, near_gates = crop(tokens, self.window, gates)
+        return self.norm(pool(self.encode(near, near_gates), near != PAD))
 
 
 def crop(tokens: Tensor, window: int, gates: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

@@ -21,6 +21,7 @@ from marketorch.errors import ConfigError
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[MASK]"]
 PAD, UNK, CLS, MASK = range(4)
+WORDS = r"(?i)[^\W\d_]+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|[^\W\d_]+|\d|[^\w\s]|_"
 CACHE_FROM = 10_000  # texts; fewer are encoded in a second
 Words = tuple[list[int], list[int], list[str]]
 """Token ids ``(L,)``, the word each token belongs to (-1: none), and the words."""
@@ -77,14 +78,21 @@ class SubwordTokenizer(nn.Module):
         self.tokenizer = tokenizer
 
     def _untrained(self) -> Tokenizer:
-        """Markup becomes a space; words and punctuation are cut apart before anything else."""
+        """Markup becomes a space; words, digits, contractions and punctuation are cut apart."""
         model_of = {"word": models.WordLevel, "wordpiece": models.WordPiece, "bpe": models.BPE}
         tokenizer = Tokenizer(model_of[self.kind](unk_token="[UNK]"))
-        steps = [normalizers.Replace(Regex(r"<[^>]{1,20}>"), " "), normalizers.NFKC()]
+        steps = [
+            normalizers.Replace(Regex(r"<[^>]{1,20}>"), " "),
+            normalizers.NFKD(),
+            normalizers.StripAccents(),
+            normalizers.Replace(Regex("[’`´]"), "'"),
+        ]
         if self.lowercase:
             steps.append(normalizers.Lowercase())
         tokenizer.normalizer = normalizers.Sequence(steps)  # type: ignore[assignment]
-        tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()  # type: ignore[assignment]
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(
+            Regex(WORDS), behavior="removed", invert=True
+        )  # type: ignore[assignment]
         if self.kind == "wordpiece":
             tokenizer.decoder = decoders.WordPiece()  # type: ignore[assignment]
         return tokenizer

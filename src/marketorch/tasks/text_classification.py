@@ -45,6 +45,10 @@ class TextClassification(Task):
         token_dropout: share of tokens replaced by [UNK] while training.
         consistency: weight of the symmetric KL divergence between two dropout passes
             (R-Drop, Liang et al. 2021); 0 is off and costs nothing.
+        self_training: times the closed-form parts are fitted again, on the true labels and on the
+            model's own surest guesses for the unlabelled training texts.
+        calibration: weigh the members, and with them the temperature, by the log-loss of the
+            validation split when training ends. Off: their plain mean.
     """
 
     main_metric = "accuracy"
@@ -57,6 +61,8 @@ class TextClassification(Task):
         label_smoothing: float = 0.0,
         token_dropout: float = 0.0,
         consistency: float = 0.0,
+        self_training: int = 0,
+        calibration: bool = True,
     ) -> None:
         super().__init__()
         self.schema = schema
@@ -65,16 +71,56 @@ class TextClassification(Task):
             raise DataError("text_classification needs labels: set data.label to their column.")
         self.model: Any = model(num_classes=len(self.classes))
         self.label_smoothing, self.token_dropout = label_smoothing, token_dropout
-        self.consistency = consistency
+        self.consistency, self.self_training = consistency, self_training
+        self.calibration = calibration
+        members = getattr(self.model, "num_members", 1)
+        self.mix: Tensor
+        self.register_buffer("mix", torch.full((members,), 1 / members))
 
     # -- data ---------------------------------------------------------------------------------
 
     def prepare(self, train: TextDataset) -> None:
         """Fits the vocabulary on training texts, and whatever the model learns in closed form."""
-        if not self.model.tokenizer.fitted:
+        fresh = not self.model.tokenizer.fitted
+        if fresh:
             self.model.tokenizer.fit(train.texts)
-        if hasattr(self.model, "fit"):
-            self.model.fit(self.encode(train))
+        tokens = self.encode(train)
+        if fresh and hasattr(self.model, "initialise"):
+            self.model.initialise(tokens)
+        if not hasattr(self.model, "fit"):
+            return
+        self.model.fit(tokens)
+        for _ in range(self.self_training):
+            labels = self._pseudo_labels(tokens)
+            self.model.fit(TokenDataset(tokens.tokens, labels))
+
+    @torch.no_grad()
+    def _pseudo_labels(self, train: TokenDataset) -> Tensor:
+        """Labels ``(N,)`` of the model's own for the unlabelled texts it is surest of.
+
+        Class shares follow the true labels (a quota, so no class starves another), and of each
+        class the half with the widest margin is kept.
+        """
+        assert train.labels is not None
+        self.eval()
+        every = range(len(train))
+        parts = [train.__getitems__(list(every[i : i + 512])) for i in every[::512]]
+        scores = torch.cat([self._mix(self._members(p["tokens"])) for p in parts]).log_softmax(1)
+        self.train()
+        known = train.labels >= 0
+        prior = torch.bincount(train.labels[known], minlength=len(self.classes)) / known.sum()
+        target = 0.85 * prior + 0.15 / len(self.classes)
+        for _ in range(100):
+            shares = torch.bincount(scores[~known].argmax(1), minlength=len(prior)) / (~known).sum()
+            scores = scores + 0.2 * (target / shares.clamp_min(1e-3)).log()
+        best, second = scores.topk(2, dim=1).values.unbind(1)
+        guess, margin = scores.argmax(1), (best - second).masked_fill(known, -1)
+        labels = train.labels.clone()
+        for number in range(len(prior)):
+            own = ((guess == number) & ~known).nonzero()[:, 0]
+            surest = own[margin[own].argsort(descending=True)[: len(own) // 2]]
+            labels[surest] = number
+        return labels
 
     def encode(self, dataset: TextDataset) -> TokenDataset:
         """Tokenises a data set once; large ones are cached on disk."""
@@ -93,13 +139,41 @@ class TextClassification(Task):
             loss = (loss + self._cross_entropy(again, labels)) / 2
             loss = loss + self.consistency * symmetric_kl(logits, again)
         weight = (labels != UNLABELLED).sum()
-        correct = (logits.mean(1).argmax(1) == labels).sum()
+        correct = (logits.detach().mean(1).argmax(1) == labels).sum()
         return Step(loss, weight, {"accuracy": correct})
 
     def predict(self, batch: Batch) -> Predictions:
         """Class probabilities ``(B, C)`` and the examples' positions."""
-        logits = self._members(batch["tokens"]).mean(1)
-        return {"index": batch["index"], "probabilities": logits.softmax(1)}
+        members = self._members(batch["tokens"])
+        probabilities = self._mix(members).softmax(1)
+        return {"index": batch["index"], "probabilities": probabilities, "members": members}
+
+    def _mix(self, members: Tensor) -> Tensor:
+        """Weighted sum ``(B, C)`` of the members' logits ``(B, K, C)``."""
+        return torch.einsum("bkc,k->bc", members, self.mix)
+
+    def calibrate(self, predictions: Predictions, validation: TokenDataset) -> bool:
+        """Finds the members' weights that give the labels of ``validation`` the least log-loss."""
+        if not self.calibration or validation.labels is None:
+            return False
+        known = validation.labels != UNLABELLED
+        members = predictions["members"][known].detach().double()
+        labels = validation.labels[known]
+        start = torch.full((members.shape[1],), 1 / members.shape[1], dtype=torch.float64)
+        logarithm = start.log().requires_grad_()
+        optimizer = torch.optim.LBFGS([logarithm], max_iter=100, line_search_fn="strong_wolfe")
+
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            logits = torch.einsum("bkc,k->bc", members, logarithm.exp())
+            # The faint pull keeps the weights finite where a sample can be separated.
+            loss = F.cross_entropy(logits, labels) + 1e-4 * logarithm.square().sum()
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        self.mix = logarithm.detach().exp().float().to(self.mix.device)
+        return True
 
     def _members(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
         """Logits ``(B, K, C)`` in fp32; K is 1 for a model of one member."""
@@ -193,7 +267,7 @@ class TextClassification(Task):
         tokens = torch.tensor([ids], dtype=torch.int64, device=device)
         gates = torch.ones(tokens.shape, device=device, requires_grad=True)
         with torch.enable_grad():
-            logits = self._members(tokens, gates).mean(1)[0]
+            logits = self._mix(self._members(tokens, gates))[0]
             others = logits.sum() - logits[label]
             margin = logits[label] - others / (len(self.classes) - 1)
             (gradient,) = torch.autograd.grad(margin, gates)

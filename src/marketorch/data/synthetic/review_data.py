@@ -24,7 +24,7 @@ class SyntheticReviews:
     def __init__(
         self,
         *,
-        num_train: int = 12_000,
+        num_train: int = 20_000,
         num_validation: int = 2_000,
         num_test: int = 2_000,
         label_noise: float = 0.04,

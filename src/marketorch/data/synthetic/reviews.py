@@ -12,13 +12,10 @@ Review i is a function of (seed, i) alone, so any range of an endless data set c
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-CLASS_NAMES = ("negative", "positive")
-CLARITY = 0.5  # least |sum of values| / sum of |values|; less clear reviews are written anew
-CONCEDED = 0.1  # what remains of an opinion after "although"
+CLARITY = 0.5  # a review is written anew unless |sum of values| > CLARITY * sum of |values|
 
 
 class Aspect(NamedTuple):
@@ -31,8 +28,9 @@ class Aspect(NamedTuple):
 
     def slots(self) -> dict[str, str]:
         """Return what fills the slots of a template, in number with the aspect."""
-        verbs = ("are", "were", "they") if self.plural else ("is", "was", "it")
-        return dict(zip(("is", "was", "it"), verbs, strict=True), aspect=self.name)
+        singular = ("is", "was", "it", "that")
+        words = ("are", "were", "they", "those") if self.plural else singular
+        return dict(zip(singular, words, strict=True), aspect=self.name)
 
 
 class Market(NamedTuple):
@@ -76,63 +74,55 @@ BRANDS = (
 PRICE = Aspect("price", ("small", "low"), ("high", "steep"))
 DELIVERY = Aspect("delivery", ("quick", "punctual"), ("slow", "late"))
 SUPPORT = Aspect("support", ("quick", "friendly"), ("slow", "rude"))
-
 MARKETS = (
     Market(
         ("phone", "laptop", "tablet", "smartwatch", "camera", "radio", "e-reader", "projector"),
-        (
-            Aspect("battery life", ("long", "dependable"), ("short", "erratic")),
-            Aspect("screen", ("sharp", "bright"), ("dim", "blurry")),
-            Aspect("charger", ("cool", "light"), ("hot", "heavy")),
-            Aspect("speaker", ("loud", "clear"), ("quiet", "tinny")),
-            PRICE, DELIVERY, SUPPORT,
-        ),
+        (Aspect("battery life", ("long", "dependable"), ("short", "erratic")),
+         Aspect("screen", ("sharp", "bright"), ("dim", "blurry")),
+         Aspect("charger", ("cool", "light"), ("hot", "heavy")),
+         Aspect("speaker", ("loud", "clear"), ("quiet", "tinny")),
+         PRICE, DELIVERY, SUPPORT),
     ),
     Market(
         ("vacuum", "blender", "kettle", "toaster", "coffee maker", "fan", "juicer", "heater"),
-        (
-            Aspect("motor", ("quiet", "powerful"), ("loud", "weak")),
-            Aspect("handle", ("sturdy", "solid"), ("loose", "flimsy")),
-            Aspect("warm-up time", ("short",), ("long",)),
-            Aspect("water tank", ("large", "deep"), ("small", "leaky")),
-            PRICE, DELIVERY, SUPPORT,
-        ),
+        (Aspect("motor", ("quiet", "powerful"), ("loud", "weak")),
+         Aspect("handle", ("sturdy", "solid"), ("loose", "flimsy")),
+         Aspect("warm-up time", ("short",), ("long",)),
+         Aspect("water tank", ("large", "deep"), ("small", "leaky")),
+         PRICE, DELIVERY, SUPPORT),
     ),
     Market(
         ("jacket", "backpack", "sweater", "raincoat", "shirt", "tent", "sleeping bag", "dress"),
-        (
-            Aspect("fit", ("relaxed", "comfortable"), ("tight", "awkward")),
-            Aspect("fabric", ("thick", "soft"), ("thin", "scratchy")),
-            Aspect("pockets", ("deep", "large"), ("small", "shallow"), plural=True),
-            Aspect("stitching", ("neat", "sturdy"), ("loose", "sloppy")),
-            PRICE, DELIVERY, SUPPORT,
-        ),
+        (Aspect("fit", ("relaxed", "comfortable"), ("tight", "awkward")),
+         Aspect("fabric", ("thick", "soft"), ("thin", "scratchy")),
+         Aspect("pockets", ("deep", "large"), ("small", "shallow"), plural=True),
+         Aspect("stitching", ("neat", "sturdy"), ("loose", "sloppy")),
+         PRICE, DELIVERY, SUPPORT),
     ),
     Market(
         ("granola", "tomato soup", "yoghurt", "green tea", "curry", "muesli", "pizza", "ice cream"),
-        (
-            Aspect("taste", ("rich", "fresh"), ("bland", "stale")),
-            Aspect("portions", ("large", "generous"), ("small", "stingy"), plural=True),
-            Aspect("texture", ("light", "smooth"), ("heavy", "soggy")),
-            Aspect("ingredients", ("fresh", "natural"), ("cheap", "stale"), plural=True),
-            PRICE, DELIVERY, SUPPORT,
-        ),
+        (Aspect("taste", ("rich", "fresh"), ("bland", "stale")),
+         Aspect("portions", ("large", "generous"), ("small", "stingy"), plural=True),
+         Aspect("texture", ("light", "smooth"), ("heavy", "soggy")),
+         Aspect("ingredients", ("fresh", "natural"), ("cheap", "stale"), plural=True),
+         PRICE, DELIVERY, SUPPORT),
     ),
     Market(
-        ("hotel", "airport lounge", "coffee bar", "bakery", "spa", "cinema", "ferry", "night train"),
-        (
-            Aspect("waiting time", ("short",), ("long",)),
-            Aspect("coffee", ("hot", "strong"), ("cold", "weak")),
-            Aspect("seats", ("soft", "clean"), ("hard", "dirty"), plural=True),
-            Aspect("service", ("quick", "friendly"), ("slow", "rude")),
-            PRICE, SUPPORT,
-        ),
+        ("hotel", "airport lounge", "coffee bar", "bakery", "spa", "cinema", "ferry", "night bus"),
+        (Aspect("waiting time", ("short",), ("long",)),
+         Aspect("coffee", ("hot", "strong"), ("cold", "weak")),
+         Aspect("seats", ("soft", "clean"), ("hard", "dirty"), plural=True),
+         Aspect("service", ("quick", "friendly"), ("slow", "rude")),
+         PRICE, SUPPORT),
     ),
 )  # fmt: skip
 
-# Words of praise and of blame: index 1 and index -1, that is, by polarity.
-PLAIN = {1: ("good", "nice", "pleasing", "impressive"), -1: ("bad", "poor", "annoying", "mediocre")}
-EXTREME = {1: ("excellent", "superb", "flawless"), -1: ("awful", "terrible", "dreadful")}
+# Words of praise (1) and of blame (-1), with the strength that an adverb gives them.
+PLAIN = {
+    1: ("good", "nice", "pleasant", "impressive"),
+    -1: ("bad", "poor", "disappointing", "frustrating"),
+}
+EXTREME = {1: ("excellent", "superb", "outstanding"), -1: ("awful", "terrible", "dreadful")}
 ADVERBS = {
     1: {"fairly": 0.5, "reasonably": 0.5, "really": 1.5, "very": 1.5, "extremely": 2.0},
     -1: {"a bit": 0.5, "slightly": 0.5, "really": 1.5, "very": 1.5, "extremely": 2.0},
@@ -153,7 +143,7 @@ NEGATIONS = (
     Template("nobody can say that the {aspect} {is} not {word}", 1.0),
 )
 COMPARISONS = (
-    Template("the {aspect} {is} {comparative} than that of {rival}"),
+    Template("the {aspect} {is} {comparative} than {that} of {rival}"),
     Template("the {aspect} of our old {rival} {was} {comparative}", -1.0),
     Template("the {aspect} of its rival {rival} {is} {word}", -1.0),
 )
@@ -163,12 +153,12 @@ REPORTS = (
     Template("if the {aspect} were {word}, I would choose it again", -1.5, polarity=1),
     Template("if the {aspect} were {word}, I would choose another", -1.5, polarity=-1),
     Template("what matters to me is the {aspect}, and {it} {is} {opinion}", 2.5),
-    Template("it does not matter to me that the {aspect} {is} {opinion}", 0.1),
+    Template("it does not matter to me that the {aspect} {is} {opinion}", 0.0),
     Template("a friend asked me whether the {aspect} {is} {opinion}", 0.0),
 )
 TURNS = (
     Turn("the {aspect} used to be {before}, and now {it} {is} {after}"),
-    Turn("the {aspect} {was} {before} at first, and after a month {it} {is} {after}"),
+    Turn("the {aspect} {was} {before} at first, and by now {it} {is} {after}"),
     Turn("I expected the {aspect} to be {before}, and {it} turned out {after}"),
     Turn("the {aspect} {is} not only {before} but {after}", opposed=False),
 )
@@ -202,7 +192,7 @@ class Reviews:
     labels: list[int]
     true_labels: list[int]
     label_noise: float
-    class_names: tuple[str, str] = CLASS_NAMES
+    class_names: tuple[str, str] = ("negative", "positive")
 
     @property
     def best_accuracy(self) -> float:
@@ -281,23 +271,22 @@ class _Author:
         opposite = -1 if main.value > 0 else 1
         conceded = self.fill(self.rng.choice(STATEMENTS), conceded_aspect, opposite)
         text = self.rng.choice(CONTRASTS).format(conceded=conceded.text, main=main.text)
-        return Clause(text, main.value + CONCEDED * conceded.value)
+        return Clause(text, main.value)
 
     def sentence(self, aspect: Aspect) -> Clause:
         """Write any kind of sentence on a single aspect."""
-        kinds = (self.assertion, self.report, self.turn)
-        (write,) = self.rng.choices(kinds, weights=(5, 3, 3))
-        return write(aspect)
+        (kind,) = self.rng.choices(("assertion", "report", "turn"), weights=(5, 3, 3))
+        if kind == "assertion":
+            return self.assertion(aspect)
+        if kind == "report":
+            return self.fill(self.rng.choice(REPORTS), aspect)
+        return self.turn(aspect)
 
     def assertion(self, aspect: Aspect) -> Clause:
         """State, deny or compare: a clause that can also be part of a longer sentence."""
         kinds = (STATEMENTS, NEGATIONS, COMPARISONS)
-        (templates,) = self.rng.choices(kinds, weights=(4, 3, 2))
+        (templates,) = self.rng.choices(kinds, weights=(5, 3, 2))
         return self.fill(self.rng.choice(templates), aspect)
-
-    def report(self, aspect: Aspect) -> Clause:
-        """Report hearsay, a supposition or what matters."""
-        return self.fill(self.rng.choice(REPORTS), aspect)
 
     def turn(self, aspect: Aspect) -> Clause:
         """Tell of a first opinion and of the one that took its place."""
@@ -334,9 +323,8 @@ class _Author:
 
     def word(self, aspect: Aspect, polarity: int) -> Clause:
         """Choose a plain adjective: one for any product, or one that suits the aspect."""
-        words: Sequence[str] = PLAIN[polarity]
-        if self.rng.random() < 0.4:
-            words = aspect.good if polarity > 0 else aspect.bad
+        own = aspect.good if polarity > 0 else aspect.bad
+        words = own if self.rng.random() < 0.4 else PLAIN[polarity]
         return Clause(self.rng.choice(words), float(polarity))
 
     def comparative(self, aspect: Aspect, polarity: int) -> Clause:

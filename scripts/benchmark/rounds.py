@@ -1,0 +1,94 @@
+"""Fair timing on a machine that is never quiet: sides take turns, and only ratios count.
+
+A B A B …: whatever else the machine does meets both sides alike, and a ratio is taken within a
+round, between neighbours in time. A `Meter` sits on a side's encoder and counts what really went
+through it, so no side can be credited with examples it did not train on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from marketorch.engine.tracking import say
+
+WARM_UP = 5  # steps at the start of every round that are not timed
+Side = Callable[[int, int], "Speed"]
+"""Runs one round: (seed, timed steps) to its speed."""
+
+
+@dataclass
+class Speed:
+    """What one round did between its two stamps. ``positions`` are tokens, padding included."""
+
+    seconds: float
+    examples: int
+    positions: int
+
+    @property
+    def rate(self) -> float:
+        """Examples a second."""
+        return self.examples / self.seconds
+
+
+class Meter:
+    """Counts examples and token positions that enter ``encoder`` and stamps the clock.
+
+    The encoder's first tensor argument is ``(B, L)`` token ids or ``(B, L, D)`` embeddings.
+    """
+
+    def __init__(self, encoder: nn.Module, device: torch.device) -> None:
+        self.device = device
+        self.examples = self.positions = 0
+        self.stamps: list[tuple[float, int, int]] = []
+        encoder.register_forward_pre_hook(self._count, with_kwargs=True)
+
+    def _count(self, module: nn.Module, arguments: tuple, keywords: dict[str, Any]) -> None:
+        values = [*arguments, *keywords.values()]
+        batch, length = next(v for v in values if isinstance(v, Tensor)).shape[:2]
+        self.examples += batch
+        self.positions += batch * length
+
+    def stamp(self, step: int, last: int) -> None:
+        """Called after every step, or some: takes the time after the warm-up and after ``last``."""
+        if step not in (WARM_UP, last):
+            return
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self.stamps.append((time.perf_counter(), self.examples, self.positions))
+
+    def speed(self) -> Speed:
+        """The speed between the two stamps."""
+        start, end = self.stamps
+        return Speed(*(b - a for a, b in zip(start, end, strict=True)))
+
+
+def alternate(sides: dict[str, Side], *, rounds: int, steps: int) -> dict[str, list[Speed]]:
+    """Runs every side once unrecorded, then ``rounds`` times in turn, a seed a round."""
+    for run in sides.values():
+        run(0, 1)
+    speeds: dict[str, list[Speed]] = {name: [] for name in sides}
+    for number in range(rounds):
+        for name, run in sides.items():
+            speeds[name].append(run(number, steps))
+        shown = "   ".join(f"{name} {parts[-1].rate:,.0f}" for name, parts in speeds.items())
+        say(f"round {number + 1}/{rounds}   examples/s   {shown}")
+    return speeds
+
+
+def ratios(upper: list[Speed], lower: list[Speed]) -> tuple[str, str]:
+    """Median, and smallest to largest, of the rounds' ratios of examples a second."""
+    values = [u.rate / v.rate for u, v in zip(upper, lower, strict=True)]
+    return f"{median(values):.2f}", f"{min(values):.2f}–{max(values):.2f}"
+
+
+def summary(speeds: list[Speed]) -> tuple[str, str]:
+    """Median examples a second, and token positions computed an example."""
+    positions = sum(s.positions for s in speeds) / sum(s.examples for s in speeds)
+    return f"{median(s.rate for s in speeds):,.0f}", f"{positions:.1f}"

@@ -1,0 +1,92 @@
+"""What all tests share: one thread, caches of their own, no network, scripts, golden numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+GOLDEN = Path(__file__).parent / "golden"
+CACHES = Path(tempfile.mkdtemp(prefix="marketorch-tests-"))
+
+# Set while conftest is imported: `datasets` and `transformers` read them when they are imported.
+os.environ |= {
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "MARKETORCH_CACHE": str(CACHES / "marketorch"),
+    "HF_HOME": str(CACHES / "huggingface"),
+    "HF_DATASETS_CACHE": str(CACHES / "datasets"),
+}
+torch.set_num_threads(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--bless", action="store_true", help="rewrite tests/golden from this run")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(CACHES, ignore_errors=True)
+
+
+Script = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run_script(tmp_path: Path) -> Script:
+    """``run_script("train", "seed=1")`` runs scripts/train.py in a folder of its own."""
+
+    def run(
+        name: str, *arguments: object, cwd: Path = tmp_path, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)],
+            cwd=cwd,
+            env=os.environ | {"COLUMNS": "200"} | dict(env or {}),
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+
+    return run
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """``golden("engine", losses)`` compares with tests/golden/engine.json.
+
+    ``values`` is a list of numbers or a dict of such lists. Only ``pytest --bless`` writes the
+    file, so a refactor that moves a loss is seen.
+    """
+
+    def compare(
+        name: str,
+        values: Sequence[float] | Mapping[str, Sequence[float]],
+        *,
+        rtol: float = 1e-4,
+        atol: float = 1e-7,
+    ) -> None:
+        path = GOLDEN / f"{name}.json"
+        if request.config.getoption("--bless"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        assert path.exists(), (
+            f"{path} is missing; write it with: pytest --bless {request.node.nodeid}"
+        )
+        expected: Any = json.loads(path.read_text(encoding="utf-8"))
+        named = values if isinstance(values, Mapping) else {"": values}
+        expected = expected if isinstance(expected, Mapping) else {"": expected}
+        assert set(named) == set(expected)
+        for key, numbers in named.items():
+            assert list(numbers) == pytest.approx(expected[key], rel=rtol, abs=atol), key
+
+    return compare

@@ -1,0 +1,172 @@
+"""The contract: train, kill, resume, evaluate, predict, each as a user would type it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from safetensors.torch import load_file
+from conftest import ROOT
+
+TINY = ["data.num_train=400", "data.num_validation=60", "data.num_test=60", "trainer.epochs=2"]
+TINY += ["trainer.batch_size=16", "trainer.log_every=5", "trainer.precision=fp32"]
+TINY += ["model.dim=32", "model.vocab_size=300"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("end-to-end")
+    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *TINY, "run_dir=run"]
+    done = subprocess.run(script, cwd=folder, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return folder / "run", done
+
+
+def test_train_leaves_the_run_directory_of_the_contract(trained):
+    run, done = trained
+    assert {p.name for p in run.iterdir()} == {
+        "config.yaml",
+        "metrics.jsonl",
+        "report.json",
+        "checkpoints",
+        "DONE",
+    }
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {
+        "last.pt",
+        "previous.pt",
+        "best.safetensors",
+    }
+    report = json.loads((run / "report.json").read_text())
+    expected = {"metrics", "step", "seconds", "examples_per_second", "parameters", "seed", "git"}
+    expected |= {"peak_memory_bytes", "versions", "data_fingerprint", "device"}
+    assert expected <= set(report)
+    assert {"val/accuracy", "val/f1_macro", "val/auroc", "val/ece"} <= set(report["metrics"])
+    assert "best reachable accuracy" in done.stdout
+    assert "\x1b" not in done.stdout  # quiet and plain when piped
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["step"] == 50
+    assert any("train/loss" in line for line in lines)
+
+
+def test_evaluate_reproduces_what_training_logged(trained, run_script):
+    run, _ = trained
+    done = run_script("evaluate", f"run={run}", "split=validation", "baselines=false")
+    assert done.returncode == 0, done.stderr
+    measured = json.loads((run / "evaluation" / "validation.json").read_text())
+    logged = json.loads((run / "report.json").read_text())["metrics"]
+    assert measured["num_examples"] == 60
+    for name, value in measured["metrics"].items():
+        assert value == pytest.approx(logged[f"val/{name}"], abs=1e-6)
+
+
+def test_evaluate_stands_beside_the_baselines_and_draws(trained, run_script):
+    run, _ = trained
+    done = run_script("evaluate", f"run={run}")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((run / "evaluation" / "test.json").read_text())
+    assert set(result) == {"split", "num_examples", "metrics", "baselines"}
+    assert {"majority", "nb_logistic", "best reachable"} <= set(result["baselines"])
+    assert result["baselines"]["best reachable"]["accuracy"] == 0.96
+    for name in ("confusion.png", "reliability.png"):
+        assert (run / "evaluation" / name).stat().st_size > 5_000
+
+
+def test_predict_writes_every_format_and_ranks(trained, run_script, tmp_path):
+    run, _ = trained
+    texts = ["The screen is not bad.", "Delivery was late, sadly.", "I find the price awful."]
+    pd.DataFrame({"text": texts}).to_csv(tmp_path / "in.csv", index=False)
+    for name in ("out.jsonl", "out.csv", "out.parquet"):
+        done = run_script("predict", f"run={run}", "input=in.csv", f"output={name}", "explain=3")
+        assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["text"] for row in rows] == texts
+    assert all(abs(row["p_negative"] + row["p_positive"] - 1) < 1e-4 for row in rows)
+    words = {w["word"] for w in rows[2]["words"]}
+    assert len(words) == 3
+    assert words <= set("I find the price awful .".split())
+    assert len(pd.read_csv(tmp_path / "out.csv")) == len(pd.read_parquet(tmp_path / "out.parquet"))
+
+    arguments = (f"run={run}", "input=in.csv", "output=triage.csv", "rank=negative", "top=2")
+    done = run_script("predict", *arguments)
+    assert done.returncode == 0, done.stderr
+    triage = pd.read_csv(tmp_path / "triage.csv")
+    assert triage["rank"].tolist() == [1, 2]
+    assert triage["p_negative"].is_monotonic_decreasing
+
+    done = run_script("predict", f"run={run}", "input=in.csv", "rank=negativ")
+    assert done.returncode == 1
+    assert "Did you mean 'negative'?" in done.stderr
+
+
+def test_kill_nine_and_resume_end_in_the_same_weights(trained, tmp_path, run_script):
+    run, _ = trained
+    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *TINY, "run_dir=killed"]
+    process = subprocess.Popen(
+        [*script, "trainer.save_every=3"], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    stop_at = random.randint(8, 40)
+    metrics = tmp_path / "killed" / "metrics.jsonl"
+    while process.poll() is None:
+        lines = metrics.read_text().splitlines() if metrics.exists() else []
+        if any(f'"step": {step},' in line for line in lines[-2:] for step in range(stop_at, 50)):
+            os.kill(process.pid, signal.SIGKILL)
+            break
+        time.sleep(0.005)
+    process.wait()
+    assert not (tmp_path / "killed" / "DONE").exists()
+    done = run_script("train", "resume=killed")
+    assert done.returncode == 0, done.stderr
+    weights = load_file(run / "checkpoints" / "best.safetensors")
+    resumed = load_file(tmp_path / "killed" / "checkpoints" / "best.safetensors")
+    assert weights.keys() == resumed.keys()
+    for name, value in weights.items():
+        assert value.equal(resumed[name]), name
+    steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+    assert steps == sorted(steps)
+
+
+def test_a_run_is_never_overwritten(trained, run_script):
+    run, _ = trained
+    done = run_script("train", *TINY, f"run_dir={run}")
+    assert done.returncode == 1
+    assert f"resume={run}" in done.stderr
+
+
+def test_a_sweep_leaves_a_run_for_each_job(run_script, tmp_path):
+    tiny = [*TINY, "trainer.max_steps=2", "model=majority,nb_logistic"]
+    tiny = [item for item in tiny if not item.startswith(("model.", "trainer.epochs"))]
+    done = run_script("train", "-m", *tiny)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "runs" / "sentiment").glob("*/DONE"))) == 2
+
+
+def test_help_lists_groups_and_experiments(run_script):
+    done = run_script("train", "--help")
+    assert done.returncode == 0
+    for word in ("experiment", "sentiment_imdb", "text_transformer", "resume=", "trainer"):
+        assert word in done.stdout
+
+
+def test_pretraining_is_a_stage_of_its_own(run_script, tmp_path):
+    """``pretrain`` trains that experiment first; its vocabulary and weights carry over."""
+    done = run_script(
+        "train",
+        *TINY,
+        "trainer.max_steps=2",
+        "pretrain=sentiment",
+        "run_dir=two",
+        "pretrain_overrides=['data.num_train=300','trainer.max_steps=3',"
+        "'model.dim=32','model.vocab_size=300']",
+    )
+    assert done.returncode == 0, done.stderr
+    stage = tmp_path / "two" / "pretrain"
+    assert (stage / "DONE").exists()
+    first = load_file(stage / "checkpoints" / "best.safetensors")
+    second = load_file(tmp_path / "two" / "checkpoints" / "best.safetensors")
+    key = "model.tokenizer._extra_state"
+    assert first[key].equal(second[key])

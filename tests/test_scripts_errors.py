@@ -1,0 +1,73 @@
+"""What a user gets wrong is said in one message on stderr, without a traceback."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import ROOT
+
+
+def assert_explained(status: int, stderr: str, messages: list[str]) -> None:
+    assert status == 1, stderr
+    assert stderr.startswith("error: ")
+    assert "Traceback" not in stderr
+    for message in messages:
+        assert message in stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "messages"),
+    [
+        ("train", ["trainer.max_stepz=3"], ["trainer.max_stepz", "Did you mean"]),
+        ("train", ["experiment=sentimint"], ["no experiment 'sentimint'", "'sentiment'"]),
+        ("train", ["data=text_file", "data.path=no.csv"], ["no.csv does not exist"]),
+        ("evaluate", ["run=runs/none"], ["run=runs/none: there is no such folder"]),
+        pytest.param(
+            "train",
+            ["trainer.device=gpu"],
+            ["trainer.device is 'gpu'", "no GPU here", "trainer.device=cpu"],
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU"),
+        ),
+    ],
+    ids=["override", "experiment", "data", "run", "device"],
+)
+def test_a_mistake_is_explained(
+    run_script: Any, script: str, arguments: list[str], messages: list[str]
+) -> None:
+    result = run_script(script, *arguments)
+    assert_explained(result.returncode, result.stderr, messages)
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "messages"),
+    [
+        ("train", ["--epochs", "3"], ["Unknown flag --epochs", "key=value"]),
+        ("train", ["resume=runs/none"], ["resume=runs/none", "no config.yaml"]),
+        ("train", ["data=text_file"], ["data.path is missing"]),
+        ("evaluate", [], ["run=RUN_DIR is missing"]),
+        ("predict", ["run=runs/none"], ["input=… is missing"]),
+        ("predict", ["run=runs/none", "input=a"], ["run=runs/none: there is no such folder"]),
+    ],
+    ids=["flag", "resume", "missing", "evaluate", "input", "run"],
+)
+def test_more_mistakes_in_this_process(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    script: str,
+    arguments: list[str],
+    messages: list[str],
+) -> None:
+    """The same way through the script, but without the seconds that a new process takes."""
+    path = ROOT / "scripts" / f"{script}.py"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path), *arguments])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(path), run_name="__main__")
+    assert_explained(caught.value.code, capsys.readouterr().err, messages)  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []  # nothing was begun
