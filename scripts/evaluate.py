@@ -1,11 +1,14 @@
-"""Measures a run: python scripts/evaluate.py run=RUN_DIR [split=test] [baselines=false] [key=value …]."""
+"""Measures a run: python scripts/evaluate.py run=RUN_DIR [split=test] [baselines=false].
+
+Any other key=value overrides the run's config; ``torchrun`` shares the work between processes.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from marketorch import evaluate
-from marketorch.config import split_option
+from marketorch.config import split_option, yes_or_no
 from marketorch.errors import ConfigError, guard
 
 
@@ -16,7 +19,8 @@ def main(arguments: list[str]) -> None:
     baselines, overrides = split_option(overrides, "baselines")
     if run is None:
         raise ConfigError(f"run=RUN_DIR is missing. Usage: {__doc__}")
-    evaluate(run, split or "test", overrides, baselines=baselines != "false")
+    beside = yes_or_no("baselines", baselines or "true")
+    evaluate(run, split or "test", overrides, baselines=beside)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Predicts raw input: python scripts/predict.py run=RUN_DIR input=FILE|TEXT output=FILE [explain=5].
+"""Predicts: python scripts/predict.py run=RUN_DIR input=FILE|TEXT [output=FILE] [explain=5].
 
 ``output`` is .jsonl, .csv or .parquet; without it a table is printed. ``rank=CLASS`` sorts by that
 class's probability (a triage list), ``contains=TEXT`` keeps the rows that mention TEXT, ``top=N``
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 from marketorch import load_run
-from marketorch.config import split_option
+from marketorch.config import split_option, whole_number
 from marketorch.errors import ConfigError, guard
 from marketorch.prediction import predict_file
 
@@ -25,11 +25,13 @@ def main(arguments: list[str]) -> None:
     for name in ("run", "input"):
         if values[name] is None:
             raise ConfigError(f"{name}=… is missing. {__doc__}")
+    explain = whole_number("explain", values.pop("explain") or "5")
+    top = whole_number("top", values.pop("top") or "0")
     predict_file(
         load_run(values.pop("run") or "", arguments),
         values.pop("input") or "",
-        explain=int(values.pop("explain") or 5),
-        top=int(values.pop("top") or 0) or None,
+        explain=explain,
+        top=top or None,
         **values,
     )
 

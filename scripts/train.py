@@ -1,4 +1,4 @@
-"""Trains an experiment: python scripts/train.py experiment=NAME [key=value …], or resume=RUN_DIR."""
+"""Trains: python scripts/train.py experiment=NAME [key=value …], or resume=RUN_DIR."""
 
 from __future__ import annotations
 

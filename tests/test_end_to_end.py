@@ -10,8 +10,8 @@ import time
 
 import pandas as pd
 import pytest
-from safetensors.torch import load_file
 from conftest import ROOT
+from safetensors.torch import load_file
 
 TINY = ["data.num_train=400", "data.num_validation=60", "data.num_test=60", "trainer.epochs=2"]
 TINY += ["trainer.batch_size=16", "trainer.log_every=5", "trainer.precision=fp32"]
@@ -88,7 +88,7 @@ def test_predict_writes_every_format_and_ranks(trained, run_script, tmp_path):
     assert all(abs(row["p_negative"] + row["p_positive"] - 1) < 1e-4 for row in rows)
     words = {w["word"] for w in rows[2]["words"]}
     assert len(words) == 3
-    assert words <= set("I find the price awful .".split())
+    assert words <= {"I", "find", "the", "price", "awful", "."}
     assert len(pd.read_csv(tmp_path / "out.csv")) == len(pd.read_parquet(tmp_path / "out.parquet"))
 
     arguments = (f"run={run}", "input=in.csv", "output=triage.csv", "rank=negative", "top=2")

@@ -52,8 +52,12 @@ def test_a_mistake_is_explained(
         ("evaluate", [], ["run=RUN_DIR is missing"]),
         ("predict", ["run=runs/none"], ["input=… is missing"]),
         ("predict", ["run=runs/none", "input=a"], ["run=runs/none: there is no such folder"]),
+        ("train", ["-x"], ["Unknown flag -x", "key=value"]),
+        ("evaluate", ["run=a", "baselines=no"], ["baselines=no: expected true or false"]),
+        ("predict", ["run=a", "input=a", "explain=few"], ["explain=few: expected a whole number"]),
+        ("predict", ["run=a", "input=a", "top=-1"], ["top=-1: expected a whole number"]),
     ],
-    ids=["flag", "resume", "missing", "evaluate", "input", "run"],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
 def test_more_mistakes_in_this_process(
     tmp_path: Path,

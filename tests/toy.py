@@ -187,8 +187,8 @@ def fit(
 def snapshot(trainer: Trainer) -> dict[str, Tensor]:
     """All tensors of a run as it stands: weights, buffers, averaged weights, optimizer state."""
     tensors = {f"task {name}": value for name, value in trainer.task.state_dict().items()}
-    tensors |= {f"ema {name}": value for name, value in (trainer.ema or {}).items()}
-    for which, optimizer in enumerate(trainer.optimizers):
+    tensors |= {f"ema {name}": value for name, value in (trainer.update.ema or {}).items()}
+    for which, optimizer in enumerate(trainer.update.optimizers):
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer {which} {number} {name}": v for name, v in state.items()}
     return {name: value.detach().clone() for name, value in tensors.items()}

@@ -1,8 +1,11 @@
 """Fair timing on a machine that is never quiet: sides take turns, and only ratios count.
 
-A B A B …: whatever else the machine does meets both sides alike, and a ratio is taken within a
-round, between neighbours in time. A `Meter` sits on a side's encoder and counts what really went
-through it, so no side can be credited with examples it did not train on.
+A B, B A, A B …: whatever else the machine does meets both sides alike, and a ratio is taken within
+a round, between neighbours in time. The order turns with every round, because the place in it can
+count for several per cent; take an even number of rounds. A `Meter` sits on a side's encoder and
+counts what really went through it, so no side can be credited with examples it did not train on.
+On a machine that others use too, one thread (``OMP_NUM_THREADS=1``) and the process's own CPU time
+(``clock=cpu``) tell more than the clock on the wall.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from torch import Tensor, nn
 from marketorch.engine.tracking import say
 
 WARM_UP = 5  # steps at the start of every round that are not timed
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Side = Callable[[int, int], "Speed"]
 """Runs one round: (seed, timed steps) to its speed."""
 
@@ -43,6 +47,8 @@ class Meter:
     The encoder's first tensor argument is ``(B, L)`` token ids or ``(B, L, D)`` embeddings.
     """
 
+    clock: str = "wall"  # one of CLOCKS, for all meters
+
     def __init__(self, encoder: nn.Module, device: torch.device) -> None:
         self.device = device
         self.examples = self.positions = 0
@@ -61,7 +67,7 @@ class Meter:
             return
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        self.stamps.append((time.perf_counter(), self.examples, self.positions))
+        self.stamps.append((CLOCKS[self.clock](), self.examples, self.positions))
 
     def speed(self) -> Speed:
         """The speed between the two stamps."""
@@ -70,13 +76,13 @@ class Meter:
 
 
 def alternate(sides: dict[str, Side], *, rounds: int, steps: int) -> dict[str, list[Speed]]:
-    """Runs every side once unrecorded, then ``rounds`` times in turn, a seed a round."""
+    """Runs every side once unrecorded, then ``rounds`` times, a seed and an order a round."""
     for run in sides.values():
         run(0, 1)
     speeds: dict[str, list[Speed]] = {name: [] for name in sides}
     for number in range(rounds):
-        for name, run in sides.items():
-            speeds[name].append(run(number, steps))
+        for name in list(sides)[:: -1 if number % 2 else 1]:
+            speeds[name].append(sides[name](number, steps))
         shown = "   ".join(f"{name} {parts[-1].rate:,.0f}" for name, parts in speeds.items())
         say(f"round {number + 1}/{rounds}   examples/s   {shown}")
     return speeds

@@ -164,6 +164,7 @@ def _groups() -> list[str]:
 
 def _keys(config: Any, prefix: str = "") -> Iterator[str]:
     if isinstance(config, DictConfig):
+        name: Any  # text, or a number: the classes of data.class_names
         for name in config:
             yield f"{prefix}{name}"
             if not (OmegaConf.is_interpolation(config, name) or OmegaConf.is_missing(config, name)):
@@ -184,12 +185,12 @@ def check(config: DictConfig) -> None:
         target = locate(node["_target_"], path)
         parameters = inspect.signature(target).parameters
         names = [n for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
-        for key in node:
-            if str(key).startswith("_") or str(key) in names:
+        for key in map(str, node):
+            if key.startswith("_") or key in names:
                 continue
             raise ConfigError(
                 f"{path}.{key}: {node['_target_']} takes no argument '{key}'."
-                f"{closest(str(key), names)} It takes: {', '.join(names)}."
+                f"{closest(key, names)} It takes: {', '.join(names)}."
             )
         if node.get("_partial_"):
             continue
@@ -202,6 +203,7 @@ def _targets(config: Any, path: str = "") -> Iterator[tuple[str, DictConfig]]:
     if isinstance(config, DictConfig):
         if "_target_" in config:
             yield path, config
+        name: Any
         for name in config:
             if OmegaConf.is_missing(config, name):
                 key = f"{path}.{name}".lstrip(".")
@@ -273,3 +275,17 @@ def split_option(arguments: Sequence[str], key: str) -> tuple[str | None, list[s
     values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
     others = [a for a in arguments if not a.startswith(f"{key}=")]
     return (values[-1] if values else None), others
+
+
+def whole_number(key: str, text: str) -> int:
+    """Reads the value of a command-line option. ConfigError if it is no number from 0 up."""
+    if not text.isdecimal():
+        raise ConfigError(f"{key}={text}: expected a whole number, 0 or more.")
+    return int(text)
+
+
+def yes_or_no(key: str, text: str) -> bool:
+    """Reads ``true`` or ``false``. ConfigError if it is neither."""
+    if text.lower() not in ("true", "false"):
+        raise ConfigError(f"{key}={text}: expected true or false.")
+    return text.lower() == "true"

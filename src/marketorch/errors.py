@@ -1,4 +1,4 @@
-"""Errors a user can mend. Scripts print their message without a traceback and exit with status 1."""
+"""Errors a user can mend: scripts print their message, no traceback, and exit with status 1."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def closest(name: str, candidates: Iterable[str]) -> str:
 
 @contextmanager
 def guard() -> Iterator[None]:
-    """Prints a `UserError` as one message and exits with status 1; other errors keep a traceback."""
+    """Prints a `UserError` as one message and exits with status 1; others keep a traceback."""
     try:
         yield
     except UserError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from marketorch.engine.tracking import say, table
+from marketorch.engine.tracking import finite, say, table
 from marketorch.errors import ConfigError, DataError, closest
 from marketorch.runs import Run
 
@@ -29,7 +29,8 @@ def predict_file(
     """Predicts every row of ``source``; see scripts/predict.py for the options.
 
     Raises:
-        ConfigError: ``rank`` names no class, or ``output`` no known format.
+        ConfigError: ``rank`` names no class, ``output`` no known format, or ``contains`` asks for
+            text where there is none.
         DataError: ``source`` cannot be read, or no row is left.
     """
     if output and Path(output).suffix not in WRITERS:
@@ -60,11 +61,13 @@ def predict_file(
 
 
 def mentioning(dataset: Any, text: str) -> Any:
-    """The examples whose text holds ``text``, whatever its case."""
-    kept = [i for i, value in enumerate(dataset.texts) if text.lower() in value.lower()]
-    if not kept:
+    """The examples that hold ``text``, of a data set that has texts."""
+    if not hasattr(dataset, "containing"):
+        raise ConfigError(f"contains={text}: these examples hold no text to search.")
+    kept = dataset.containing(text)
+    if not len(kept):
         raise DataError(f"contains={text}: none of {len(dataset):,} rows mentions it.")
-    return dataset.select(kept)
+    return kept
 
 
 def ranked(rows: list[Row], name: str) -> list[Row]:
@@ -105,7 +108,7 @@ def show(rows: list[Row]) -> None:
 def _write_jsonl(rows: list[Row], path: Path) -> None:
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(json.dumps(finite(row), ensure_ascii=False) + "\n")
 
 
 def _flat(rows: list[Row]) -> pd.DataFrame:

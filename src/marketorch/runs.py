@@ -1,4 +1,4 @@
-"""The three verbs on a run directory: train, evaluate, predict. Scripts and notebooks call these."""
+"""The verbs on a run directory: train, evaluate, predict. Scripts and notebooks call these."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ from omegaconf import DictConfig
 from marketorch import config as configs
 from marketorch.engine import checkpoint, distributed
 from marketorch.engine.evaluation import evaluate as measure
-from marketorch.engine.evaluation import join, predict_loop
+from marketorch.engine.evaluation import join_ranks, predict_all
 from marketorch.engine.loading import derive_seed
-from marketorch.engine.task import Dataset, DataSource, Predictions, Task
+from marketorch.engine.task import (
+    Dataset,
+    DataSource,
+    Predictions,
+    Task,
+    check_not_empty,
+    prepare,
+)
 from marketorch.engine.tracking import say, table, write_json
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import CheckpointError, ConfigError, closest
@@ -53,8 +60,7 @@ class Run:
     def predict(self, inputs: Dataset | str | Sequence[str], *, explain: int = 0) -> list[dict]:
         """Predicts a file, a text, a list of texts or a raw data set; one row an example."""
         dataset = self._read(inputs)
-        parts = list(predict_loop(self.task, self.task.encode(dataset), **self.loop))
-        predictions: Predictions = join([{k: _cpu(v) for k, v in p.items()} for p, _ in parts])
+        predictions = predict_all(self.task, self.task.encode(dataset), **self.loop)
         return self.task.rows(predictions, dataset, explain=explain)
 
     def _read(self, inputs: Any) -> Any:
@@ -64,10 +70,6 @@ class Run:
             kind: Any = type(self.data.inputs(inputs[0]))
             return kind(inputs)
         return inputs
-
-
-def _cpu(value: Any) -> Any:
-    return value.cpu() if isinstance(value, torch.Tensor) else value
 
 
 # -- train ------------------------------------------------------------------------------------
@@ -181,19 +183,16 @@ def _start_from(task: Task, run_dir: Path) -> None:
 
 
 def _introduce(config: DictConfig, run_dir: Path, data: DataSource, task: Task) -> None:
-    """Says what is about to happen, in four lines."""
+    """Says what is about to happen, in three lines."""
     schema = data.schema
     classes = zip(schema.get("classes", []), schema.get("class_counts", []), strict=False)
     counts = ", ".join(f"{name} {count:,}" for name, count in classes)
     parameters = sum(p.numel() for p in task.parameters() if p.requires_grad)
+    size = f"{schema['num_examples']:,} training examples"
+    model = config.model["_target_"].rpartition(".")[2]
     say(f"run       {run_dir}")
-    say(
-        f"data      {schema['num_examples']:,} training examples"
-        + (f": {counts}" if counts else "")
-    )
-    say(
-        f"model     {config.model['_target_'].rpartition('.')[2]}, {parameters:,} trainable parameters"
-    )
+    say(f"data      {size}: {counts}" if counts else f"data      {size}")
+    say(f"model     {model}, {parameters:,} trainable parameters")
 
 
 def _summary(config: DictConfig, run_dir: Path, report: dict[str, Any]) -> None:
@@ -258,10 +257,12 @@ def evaluate(
     run = load_run(path, overrides)
     with distributed.process_group(run.device):
         dataset = run.data.split(split)
+        check_not_empty(dataset, split)
         collected: list[Predictions] = []
         encoded = run.task.encode(dataset)
         metrics = measure(run.task, encoded, collect=collected, **run.loop)
-        others = _baselines(run, dataset) if baselines and distributed.is_main() else {}
+        predictions = join_ranks(collected)
+        others = _baselines(run, dataset) if baselines else {}
         best = run.task.schema.get("best_accuracy")
         others |= {"best reachable": {"accuracy": best}} if best else {}
         result = {
@@ -273,8 +274,7 @@ def evaluate(
         if distributed.is_main():
             folder = run.directory / "evaluation"
             write_json(folder / f"{split}.json", result)
-            if distributed.world_size() == 1:
-                run.task.figures(join(collected), dataset, folder)
+            run.task.figures(predictions, dataset, folder)
             _compare(run, split, result)
     return result
 
@@ -286,7 +286,7 @@ def _baselines(run: Run, dataset: Dataset) -> dict[str, dict[str, float]]:
         model = configs.compose(["~experiment", f"model={name}"]).model
         plain_task = {"_target_": run.config.task["_target_"]}
         task = configs.build(plain_task, model=configs.build(model), schema=run.task.schema)
-        task.prepare(run.data.split("train"))
+        prepare(task, run.data.split("train"))
         task.to(run.device).eval()
         results[name] = measure(task, task.encode(dataset), **run.loop)
     return results

@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command += ["--nproc-per-node", "2", str(HERE / "ranks.py"), str(folder)]
     run = subprocess.run(
         command,
-        env=os.environ | {"PYTHONPATH": str(HERE.parent)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])},
         capture_output=True,
         text=True,
         timeout=600,

@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassRecall
+from torchmetrics.wrappers import ClasswiseWrapper
 from toy import HARD, JitteredPoints, Points, PointTask, differing, everything, fit, logged
 
 from marketorch.engine import checkpoint, optim
 from marketorch.engine.loading import epoch_order
+from marketorch.engine.monitor import Monitor
 from marketorch.engine.trainer import Trainer
-from marketorch.errors import ConfigError, NonFiniteError
+from marketorch.errors import ConfigError, DataError, NonFiniteError
 
 CHECKPOINTS = "checkpoints"
 
@@ -276,8 +280,12 @@ class Scripted(PointTask):
 
     def metrics(self) -> Any:
         metrics = super().metrics()
-        value = next(self.accuracies)
-        metrics.compute = lambda: {"accuracy": torch.tensor(value), "loss": torch.tensor(-value)}
+
+        def compute() -> dict[str, torch.Tensor]:
+            value = torch.tensor(next(self.accuracies))
+            return {"accuracy": value, "log_loss": -value}
+
+        metrics.compute = compute
         return metrics
 
 
@@ -309,7 +317,7 @@ def test_the_best_weights_are_kept_or_the_last(tmp_path: Path) -> None:
     accuracies = [0.1, 0.9, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
     best = scripted(tmp_path / "best", accuracies)
     last = scripted(tmp_path / "last", accuracies, monitor="last")
-    least = scripted(tmp_path / "least", accuracies, monitor="val/loss", mode="min")
+    least = scripted(tmp_path / "least", accuracies, monitor="val/log_loss", mode="min")
     assert (best.best.step, last.best.step, least.best.step) == (4, 16, 4)
     for trainer in (best, last, least):
         _, header = checkpoint.load_best(trainer.checkpoints / checkpoint.BEST)
@@ -326,8 +334,8 @@ def test_a_metric_that_is_not_a_number_is_never_the_best(tmp_path: Path) -> None
 def test_the_averaged_weights_are_evaluated_and_kept(tmp_path: Path) -> None:
     trainer = fit(tmp_path, ema_decay=0.9, epochs=1)
     state, _ = checkpoint.load_best(trainer.checkpoints / checkpoint.BEST)
-    assert trainer.ema is not None
-    for name, value in trainer.ema.items():
+    assert trainer.update.ema is not None
+    for name, value in trainer.update.ema.items():
         assert torch.equal(state[name], value)
         assert not torch.equal(everything(trainer)[f"task {name}"], value)
         assert torch.equal(trainer.task.state_dict()[name], value)  # the run ends with its best
@@ -368,8 +376,30 @@ def test_a_loss_that_is_not_finite_stops_the_run(
 
 
 def test_a_misspelt_monitor_names_what_is_measured(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"monitor is 'val/acuracy'; measured are .*val/accuracy"):
-        fit(tmp_path, monitor="acuracy")
+    """And before anything is prepared."""
+    expected = r"monitor is 'acuracy'. Did you mean 'accuracy'\? Measured are: .*log_loss"
+    for name in ("acuracy", "val/acuracy"):
+        with pytest.raises(ConfigError, match=expected):
+            fit(tmp_path, monitor=name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["recall/like", "last", None])
+def test_a_number_of_a_metric_that_gives_several_can_be_monitored(
+    monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    recall = MulticlassRecall(2, average="none")
+    classes = ClasswiseWrapper(recall, labels=["unlike", "like"], prefix="recall/")
+    monkeypatch.setattr(PointTask, "metrics", lambda _: MetricCollection({"recall": classes}))
+    Monitor(name).watch(PointTask())
+    with pytest.raises(ConfigError, match="Did you mean 'recall'"):
+        Monitor("recal/like").watch(PointTask())
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_an_empty_split_is_refused_by_name(tmp_path: Path, split: str) -> None:
+    with pytest.raises(DataError, match=f"The {split} split is empty"):
+        fit(tmp_path, **{split: Points(0)})
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from marketorch.data.ragged import TokenDataset
-from marketorch.data.text import UNLABELLED, TextDataset
+from marketorch.data.splits import UNLABELLED
+from marketorch.data.text import TextDataset
 from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
 from marketorch.models.ngrams import NgramLogistic

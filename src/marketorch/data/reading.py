@@ -29,7 +29,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
 def read_table(
     path: str, *, split: str = "train", encoding: str = "utf-8", hub_config: str | None = None
 ) -> pa.Table:
-    """Reads a file, or split ``split`` of a data set on the hub, as an Arrow table.
+    """Reads a file, or a data set on the hub (``org/name`` or ``org/name:test``), as a table.
 
     Raises:
         DataError: the file is missing, empty, broken or of an unknown format.
@@ -45,7 +45,8 @@ def read_table(
         raise DataError(f"{path}: unknown format; expected one of {', '.join(FORMATS)}.")
     if not file.exists() and path.count("/") > 1:
         raise DataError(f"{path} does not exist.{_neighbour(file)}")
-    return _load(path, path, name=hub_config, split=split)
+    name, _, part = path.partition(":")
+    return _load(path, name, name=hub_config, split=part or split)
 
 
 def _load(shown: str, builder: str, **arguments: Any) -> pa.Table:

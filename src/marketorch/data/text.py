@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from marketorch.data.reading import FORMATS, column, read_table, some
+from marketorch.data.splits import keep_labels, stratified_cut
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
-UNLABELLED = -1
 SENTENCE = re.compile(r"(?<=[.!?])\s+|<br\s*/?>")
 
 
@@ -39,6 +38,11 @@ class TextDataset:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def containing(self, text: str) -> TextDataset:
+        """The examples that mention ``text``, whatever its case."""
+        wanted = text.lower()
+        return self.select([i for i, own in enumerate(self.texts) if wanted in own.lower()])
 
     def select(self, indices: Sequence[int]) -> TextDataset:
         """A data set of some of the examples."""
@@ -207,19 +211,16 @@ class TextData:
         for name in ("test", "validation"):
             if name in own_file or not self.fractions[name]:
                 continue
-            blocks = _blocks(rest, whole.labels, self.block)
-            strata = [whole.labels[rows[0]] for rows in blocks] if whole.labels else None
-            size = max(1, round(self.fractions[name] * len(blocks)))
+            labels = whole.labels and [whole.labels[i] for i in rest]
             try:
-                kept, cut = train_test_split(
-                    blocks, test_size=size, stratify=strata, random_state=self.split_seed
+                rest, taken = stratified_cut(
+                    rest, labels, self.fractions[name], block=self.block, seed=self.split_seed
                 )
-                rest, taken = sum_lists(kept), sum_lists(cut)
             except ValueError as error:
-                counts = Counter(strata or [])
+                counts = dict(Counter(labels or []))
                 raise DataError(
                     f"{self.paths[0]}: cannot cut a stratified {name} split from "
-                    f"{len(strata or rest)} examples with classes {dict(counts)}: {error}"
+                    f"{len(rest)} examples with classes {counts}: {error}"
                 ) from error
             parts[name] = _take(whole, sorted(taken))
         return parts | {"train": _take(whole, sorted(rest))}
@@ -288,18 +289,6 @@ def usable_rows(bad: dict[int, str], total: int, path: str, on_bad: str) -> list
     return [i for i in range(total) if i not in bad]
 
 
-def _blocks(rows: list[int], labels: list[str] | None, size: int) -> list[list[int]]:
-    """Runs of at most ``size`` neighbouring rows of one class."""
-    blocks: list[list[int]] = []
-    for row in rows:
-        last = blocks[-1] if blocks else []
-        if last and len(last) < size and (not labels or labels[row] == labels[last[0]]):
-            last.append(row)
-        else:
-            blocks.append([row])
-    return blocks
-
-
 def clipped(dataset: TextDataset, num_words: int) -> TextDataset:
     """Pieces of at most ``num_words`` words, ended at sentences where there are any."""
     texts, owners = [], []
@@ -317,29 +306,6 @@ def clipped(dataset: TextDataset, num_words: int) -> TextDataset:
             owners.append(i)
     owned = dataset.select(owners)
     return TextDataset(texts, owned.labels, owned.ids)
-
-
-def sum_lists(lists: list[list[int]]) -> list[int]:
-    """All items, one list."""
-    return list(itertools.chain.from_iterable(lists))
-
-
-def keep_labels(labels: Tensor, number: int, seed: int) -> Tensor:
-    """Hides all but ``number`` labels, stratified by class."""
-    if number >= len(labels):
-        return labels
-    try:
-        kept, _ = train_test_split(
-            range(len(labels)), train_size=number, stratify=labels.numpy(), random_state=seed
-        )
-    except ValueError as error:
-        raise DataError(
-            f"data.num_labelled is {number}; cannot choose so many of {len(labels):,} labels, "
-            f"stratified: {error}"
-        ) from error
-    hidden = torch.full_like(labels, UNLABELLED)
-    hidden[kept] = labels[kept]
-    return hidden
 
 
 def _usable(text: object) -> bool:

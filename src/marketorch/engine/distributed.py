@@ -48,7 +48,7 @@ def resolve_device(name: str) -> torch.device:
             f"trainer.device is '{name}' but torch {torch.__version__} finds no GPU here. "
             "Use trainer.device=cpu or auto."
         )
-    index = int(number or os.environ.get("LOCAL_RANK", 0))
+    index = int(number or os.environ.get("LOCAL_RANK", "0"))
     if index >= torch.cuda.device_count():
         raise ConfigError(
             f"trainer.device is '{name}' but there are {torch.cuda.device_count()} GPUs "
@@ -60,7 +60,7 @@ def resolve_device(name: str) -> torch.device:
 @contextmanager
 def process_group(device: torch.device) -> Iterator[None]:
     """Joins torchrun's group for the duration (gloo on a CPU, nccl on a GPU); else does nothing."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
         return
     if device.type == "cuda":

@@ -16,6 +16,8 @@ from marketorch.engine import distributed, loading
 from marketorch.engine.task import Batch, Dataset, Predictions, Task
 from marketorch.errors import ConfigError
 
+CPU = torch.device("cpu")
+
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     """Turns ``auto``, ``fp32`` or ``bf16`` into a dtype; auto is bf16 where the hardware has it."""
@@ -63,18 +65,25 @@ def predict_loop(
         task.train(training)
 
 
+def predict_all(task: Task, dataset: Dataset, **loop: Any) -> Predictions:
+    """Predictions on a whole encoded ``dataset``, in its order, on every rank's CPU."""
+    return join_ranks(
+        [loading.to_device(dict(part), CPU) for part, _ in predict_loop(task, dataset, **loop)]
+    )
+
+
 def evaluate(
     task: Task, dataset: Dataset, *, collect: list[Predictions] | None = None, **loop: Any
 ) -> dict[str, float]:
     """Returns the task's metrics on an encoded ``dataset``; ``loop`` goes to `predict_loop`.
 
-    ``collect``, if given, is filled with this rank's predictions, for pictures and tables.
+    ``collect``, if given, is filled with this rank's predictions (see `join_ranks`).
     """
     metrics = task.metrics().to(loop["device"])
     for predictions, batch in predict_loop(task, dataset, **loop):
         task.update(metrics, predictions, batch)
         if collect is not None:
-            collect.append(loading.to_device(dict(predictions), torch.device("cpu")))
+            collect.append(loading.to_device(dict(predictions), CPU))
     merge(metrics)
     return flatten(metrics.compute())
 
@@ -91,7 +100,7 @@ def merge(metrics: MetricCollection) -> None:
     whole = metrics.values(copy_state=False)
     members = [m for metric in whole for m in metric.modules() if isinstance(m, Metric)]
     own = [{name: getattr(metric, name) for name in metric._reductions} for metric in members]
-    ranks = distributed.gather(loading.to_device(own, torch.device("cpu")))
+    ranks = distributed.gather(loading.to_device(own, CPU))
     for metric, states in zip(members, zip(*ranks, strict=True), strict=True):
         for name, reduce in metric._reductions.items():
             values = [state[name] for state in states]
@@ -113,6 +122,11 @@ def flatten(results: dict[str, Any]) -> dict[str, float]:
             number = float(value)
             flat[name] = number if math.isfinite(number) else math.nan
     return flat
+
+
+def join_ranks(own: list[Predictions]) -> Predictions:
+    """Joins what this rank and the others have collected, on every rank."""
+    return join(list(chain.from_iterable(distributed.gather(own))))
 
 
 def join(parts: list[Predictions]) -> Predictions:

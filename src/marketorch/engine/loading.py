@@ -140,9 +140,12 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def to_device(value: Any, device: torch.device) -> Any:
-    """Moves every tensor of a nested batch, without waiting for the copy."""
+    """Moves every tensor of a nested batch, to a GPU without waiting for the copy.
+
+    Copies from a GPU are waited for: nothing else would keep the CPU from reading them too early.
+    """
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
+        return value.to(device, non_blocking=device.type != "cpu")
     if isinstance(value, dict):
         return {name: to_device(item, device) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

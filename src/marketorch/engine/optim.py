@@ -42,7 +42,8 @@ def adamw(
     _check_scale(lr_scale or {}, named)
     groups = _groups(named, lr, weight_decay, lr_scale or {}, tuple(no_decay))
     fused = all(p.device.type == "cuda" or p.dtype == torch.float32 for _, p in named)
-    return [torch.optim.AdamW(groups, lr=lr, betas=tuple(betas), eps=eps, fused=fused)]
+    first, second = betas
+    return [torch.optim.AdamW(groups, lr=lr, betas=(first, second), eps=eps, fused=fused)]
 
 
 def muon(
@@ -71,7 +72,8 @@ def muon(
         optimizers.append(torch.optim.Muon(groups, lr=lr, momentum=momentum))
     if others:
         groups = _groups(others, adamw_lr, weight_decay, lr_scale or {}, ())
-        optimizers.append(torch.optim.AdamW(groups, lr=adamw_lr, betas=tuple(betas)))
+        first, second = betas
+        optimizers.append(torch.optim.AdamW(groups, lr=adamw_lr, betas=(first, second)))
     return optimizers
 
 

@@ -15,6 +15,9 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from marketorch.engine import distributed
+from marketorch.errors import DataError
+
 Batch = dict[str, Any]
 Row = dict[str, Any]
 
@@ -103,7 +106,9 @@ class Task(nn.Module):
     def calibrate(self, predictions: Predictions, validation: Any) -> bool:
         """Fits what belongs to the validation split, a temperature say, on the best weights.
 
-        Called once, at the end of training; returns whether anything changed.
+        Called when training ends, and again when a finished run is resumed: it starts from the
+        same point each time, never from what an earlier call has left. Returns whether anything
+        changed.
         """
         return False
 
@@ -114,3 +119,16 @@ class Task(nn.Module):
     def figures(self, collected: Predictions, dataset: Any, folder: Path) -> Sequence[Path]:
         """Draws pictures of a whole evaluated split into ``folder``; returns their paths."""
         return []
+
+
+def prepare(task: Task, train: Any) -> None:
+    """Calls ``task.prepare`` on rank 0 and gives every rank its result."""
+    if distributed.is_main():
+        task.prepare(train)
+    task.load_state_dict(distributed.broadcast(task.state_dict()))
+
+
+def check_not_empty(dataset: Dataset, split: str) -> None:
+    """Raises DataError, with the split's name, if a data set has no examples."""
+    if len(dataset) == 0:
+        raise DataError(f"The {split} split is empty: it has no examples.")

@@ -33,11 +33,21 @@ def say(message: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes readable JSON, whole or not at all."""
+    """Writes readable JSON, whole or not at all; what is not a finite number becomes null."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(finite(value), indent=2, allow_nan=False)
+    temporary.write_text(f"{text}\n", encoding="utf-8")
     temporary.replace(path)
+
+
+def finite(value: Any) -> Any:
+    """The same nested lists and dicts with None for NaN and infinities, which JSON has not."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {name: finite(item) for name, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 class Tracker:
@@ -75,8 +85,8 @@ class Tracker:
             self.progress.start()
             self.progress.update(self.bar, completed=start_step)
 
-    def log(self, step: int, values: Mapping[str, Any], *, announce: bool = False) -> None:
-        """Appends a line to metrics.jsonl; ``announce`` prints it as well."""
+    def log(self, step: int, values: Mapping[str, Any]) -> None:
+        """Appends a line to metrics.jsonl."""
         if not self.main:
             return
         line = {"step": step} | {name: _plain(value) for name, value in values.items()}
@@ -84,14 +94,20 @@ class Tracker:
             file.write(json.dumps(line) + "\n")
         for write in self.backends:
             write(step, {k: v for k, v in line.items() if isinstance(v, (int, float))})
-        if announce:
-            shown = "  ".join(f"{name} {format_number(value)}" for name, value in values.items())
-            say(f"step {step:>6}  {shown}")
+
+    def announce(
+        self, step: int, epoch: float, seconds: float, metrics: Mapping[str, float]
+    ) -> None:
+        """Prints an evaluation: its first six metrics that are not of a single class."""
+        shown = [f"{name} {value:.4f}" for name, value in metrics.items() if name.count("/") == 1]
+        place = f"step {step:>6}  epoch {epoch:5.2f}  {seconds:6.0f} s"
+        say("  ".join([place, *shown[:6]]))
 
     def advance(self, step: int, shown: str = "") -> None:
         """Moves the bar."""
         if self.progress:
-            self.progress.update(self.bar, completed=step, **({"shown": shown} if shown else {}))
+            fields: dict[str, Any] = {"shown": shown} if shown else {}
+            self.progress.update(self.bar, completed=step, **fields)
 
     def close(self) -> None:
         """Takes the bar off the screen."""
@@ -106,7 +122,12 @@ def open_backend(name: str, run_dir: Path) -> Any:
             from torch.utils.tensorboard import SummaryWriter
 
             writer = SummaryWriter(str(run_dir / "tensorboard"))
-            return lambda step, values: [writer.add_scalar(k, v, step) for k, v in values.items()]
+
+            def write(step: int, values: Mapping[str, float]) -> None:
+                for name, value in values.items():
+                    writer.add_scalar(name, value, step)
+
+            return write
         if name == "wandb":
             import wandb
 
@@ -132,9 +153,10 @@ def _keep_until(path: Path, step: int) -> None:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, float):
-        return None if not math.isfinite(value) else float(f"{value:.6g}")
-    return value
+    """A value for metrics.jsonl: six significant digits, null for NaN."""
+    if isinstance(value, float) and math.isfinite(value):
+        return float(f"{value:.6g}")
+    return finite(value)
 
 
 def format_number(value: Any) -> str:

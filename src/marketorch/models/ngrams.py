@@ -160,7 +160,7 @@ class NgramTable(nn.Module):
     def _regress(
         self, matrix: csr_matrix, scale: np.ndarray, labels: np.ndarray, binary: bool = False
     ) -> tuple[np.ndarray, Any]:
-        """Logistic regression on scaled, normalised rows: weights ``(F, C)``, or ``(F,)`` if binary."""
+        """Logistic regression on scaled rows: weights ``(F, C)``, or ``(F,)`` if binary."""
         scaled = matrix @ diags(scale.astype(np.float64))
         norms = np.sqrt(np.asarray(scaled.power(2).sum(1)).ravel()).clip(1e-6)
         rows = (diags(1 / norms) @ scaled if self.normalise else scaled).tocsr()
@@ -185,7 +185,7 @@ class NgramTable(nn.Module):
     # -- use ----------------------------------------------------------------------------------
 
     def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
-        """Tokens ``(B, L)`` to logits ``(B, C)``; an n-gram's gate is the product of its tokens'."""
+        """Tokens ``(B, L)`` to logits ``(B, C)``; an n-gram's gate is its tokens' product."""
         hashes, _ = ngram_hashes(tokens, self.max_order)
         ordered, order = hashes.sort(dim=1)
         place = torch.searchsorted(self.keys, ordered).clamp_max(len(self.keys) - 1)

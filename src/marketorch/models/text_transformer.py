@@ -79,8 +79,12 @@ class Block(nn.Module):
         hidden = int(dim * mlp_ratio)
         self.attention_norm, self.mlp_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attention = Attention(dim, num_heads)
-        self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
+        wide, narrow = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
+        self.mlp = nn.Sequential(wide, nn.GELU(), narrow)
         self.dropout = TextDropout(dropout)
+        for last in (self.attention.out, narrow):  # a block starts close to doing nothing
+            nn.init.normal_(last.weight, std=0.02)
+            nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor, mask: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         """``(B, L, D)`` to ``(B, L, D)``."""
@@ -149,14 +153,14 @@ class TextTransformer(nn.Module):
         )
         self.window, self.head_dim = window, dim // num_heads
         self.embedding = nn.Embedding(vocab_size, dim, padding_idx=PAD)
-        nn.init.normal_(self.embedding.weight, std=0.5)
+        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        self.embedding_norm, self.last_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.embedding_dropout = TextDropout(embedding_dropout)
         self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, dropout) for _ in range(depth))
         self.word_vectors, self.probe = word_vectors, probe
         self.ngrams: NgramTable | None = None
         self.inherited: NgramTable | None = None
         if num_classes:
-            self.norm = nn.LayerNorm(2 * dim)
             self.dropout = nn.Dropout(dropout)
             self.head = nn.Linear(2 * dim, num_classes)
         if num_classes and ngrams:
@@ -171,7 +175,7 @@ class TextTransformer(nn.Module):
         """Word vectors for an embedding that has learnt nothing yet."""
         if self.word_vectors:
             vocab_size, dim = self.embedding.weight.shape
-            self.embedding.weight.data = 0.5 * ppmi_vectors(train.tokens, vocab_size, dim)
+            self.embedding.weight.data = dim**-0.5 * ppmi_vectors(train.tokens, vocab_size, dim)
 
     def fit(self, train: TokenDataset) -> None:
         """Fits the n-gram member and, if asked, the head on the encoder as it is."""
@@ -205,15 +209,15 @@ class TextTransformer(nn.Module):
 
     def encode(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
         """Tokens ``(B, L)`` to states ``(B, L, D)``; ``gates`` ``(B, L)`` scale the embeddings."""
-        x = self.embedding(tokens)
+        x = self.embedding_dropout(self.embedding_norm(self.embedding(tokens)))
         if gates is not None:
             x = x * gates[..., None]
-        x = self.embedding_dropout(x)
         mask = (tokens != PAD)[:, None, None]
         rotation = rotary(tokens.shape[1], self.head_dim, tokens.device)
         for block in self.blocks:
             x = block(x, mask, rotation)
-        return x
+        normed: Tensor = self.last_norm(x)
+        return normed
 
     def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
         """Logits of a batch; n-gram members, with nothing to learn, speak in evaluation only."""
@@ -226,7 +230,7 @@ class TextTransformer(nn.Module):
     def _pooled(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
         """What the head sees of each text ``(B, 2 D)``."""
         near, near_gates = crop(tokens, self.window, gates)
-        return self.norm(pool(self.encode(near, near_gates), near != PAD))
+        return pool(self.encode(near, near_gates), near != PAD)
 
 
 def crop(tokens: Tensor, window: int, gates: Tensor | None = None) -> tuple[Tensor, Tensor | None]:

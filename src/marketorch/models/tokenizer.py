@@ -8,7 +8,7 @@ always padding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -79,7 +79,11 @@ class SubwordTokenizer(nn.Module):
 
     def _untrained(self) -> Tokenizer:
         """Markup becomes a space; words, digits, contractions and punctuation are cut apart."""
-        model_of = {"word": models.WordLevel, "wordpiece": models.WordPiece, "bpe": models.BPE}
+        model_of: dict[str, Callable[..., models.Model]] = {
+            "word": models.WordLevel,
+            "wordpiece": models.WordPiece,
+            "bpe": models.BPE,
+        }
         tokenizer = Tokenizer(model_of[self.kind](unk_token="[UNK]"))
         steps = [
             normalizers.Replace(Regex(r"<[^>]{1,20}>"), " "),
@@ -89,12 +93,12 @@ class SubwordTokenizer(nn.Module):
         ]
         if self.lowercase:
             steps.append(normalizers.Lowercase())
-        tokenizer.normalizer = normalizers.Sequence(steps)  # type: ignore[assignment]
+        tokenizer.normalizer = normalizers.Sequence(steps)
         tokenizer.pre_tokenizer = pre_tokenizers.Split(
             Regex(WORDS), behavior="removed", invert=True
-        )  # type: ignore[assignment]
+        )
         if self.kind == "wordpiece":
-            tokenizer.decoder = decoders.WordPiece()  # type: ignore[assignment]
+            tokenizer.decoder = decoders.WordPiece()
         return tokenizer
 
     def encode(self, texts: Sequence[str]) -> Ragged:

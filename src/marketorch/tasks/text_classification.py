@@ -28,7 +28,8 @@ from torchmetrics.wrappers import ClasswiseWrapper
 
 from marketorch import plots
 from marketorch.data.ragged import TokenDataset
-from marketorch.data.text import UNLABELLED, TextDataset
+from marketorch.data.splits import UNLABELLED
+from marketorch.data.text import TextDataset
 from marketorch.engine.metrics import Brier, LogLoss
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.errors import DataError

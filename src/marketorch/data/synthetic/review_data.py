@@ -48,14 +48,21 @@ class SyntheticReviews:
     def split(self, name: str) -> TextDataset:
         """Generates ``train``, ``validation`` or ``test``."""
         reviews = self._reviews(name)
-        return TextDataset(reviews.texts, torch.tensor(reviews.labels))
+        return TextDataset(reviews.texts, torch.tensor(reviews.labels), self._places(name))
 
     def _reviews(self, name: str) -> Reviews:
+        return generate_reviews(
+            self.sizes[name],
+            seed=self.data_seed,
+            label_noise=self.label_noise,
+            start=self._places(name).start,
+        )
+
+    def _places(self, name: str) -> range:
+        """Where a split lies in the sequence."""
         names = list(self.sizes)
         start = sum(self.sizes[other] for other in names[: names.index(name)])
-        return generate_reviews(
-            self.sizes[name], seed=self.data_seed, label_noise=self.label_noise, start=start
-        )
+        return range(start, start + self.sizes[name])
 
     def inputs(self, source: str) -> TextDataset:
         """Reads a file with a ``text`` column, or takes a text itself."""

@@ -1,0 +1,84 @@
+"""One update: gradients of sums become exact means, are clipped, applied and averaged over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from marketorch.engine import distributed, optim
+from marketorch.errors import ConfigError
+
+
+class Update:
+    """The optimizers of a run and, if asked for, the moving average of its weights (EMA).
+
+    Args:
+        task: whose trainable parameters are updated; already on its device.
+        factory: makes the optimizers.
+        clip_norm: largest gradient norm, or None.
+        ema_decay: decay of the averaged weights; 0: there are none.
+    """
+
+    def __init__(
+        self,
+        task: nn.Module,
+        factory: optim.OptimizerFactory,
+        *,
+        clip_norm: float | None = None,
+        ema_decay: float = 0.0,
+    ) -> None:
+        named = {n: p for n, p in task.named_parameters() if p.requires_grad}
+        self.parameters = list(named.values())
+        self.optimizers = factory(task) if named else []
+        self.ema = {n: p.detach().clone() for n, p in named.items()} if ema_decay else None
+        self.clip_norm, self.ema_decay = clip_norm, ema_decay
+        self.weights: list[Tensor] = []
+
+    def add(self, weight: Tensor) -> None:
+        """Notes the weight of a batch whose gradients have been added."""
+        self.weights.append(weight.to(torch.float32))
+
+    def apply(self, lr_factor: float, step: int) -> Tensor:
+        """Steps every optimizer without a sync; ``step`` updates were done before this one.
+
+        Returns:
+            The gradient norm times this rank's summed weight, before clipping.
+        """
+        own = torch.stack(self.weights).sum()
+        self.weights.clear()
+        scale = distributed.world_size() / distributed.reduce_sum(own.clone()).clamp_min(1e-12)
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients) * scale
+        if self.clip_norm is not None:
+            scale = scale * (self.clip_norm / (norm + 1e-6)).clamp(max=1.0)
+        torch._foreach_mul_(gradients, scale)
+        optim.set_lr(self.optimizers, lr_factor)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        if self.ema is not None:
+            decay = min(self.ema_decay, (2 + step) / (11 + step))  # short at first
+            with torch.no_grad():
+                weights = list[Tensor](self.parameters)
+                torch._foreach_lerp_(list(self.ema.values()), weights, 1 - decay)
+        return norm * own
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint needs."""
+        return {"optimizers": [o.state_dict() for o in self.optimizers], "ema": self.ema}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continues from what `state` returned. ConfigError if the recipe is another one."""
+        same_ema = (self.ema is None) == (state["ema"] is None)
+        if not same_ema or len(self.optimizers) != len(state["optimizers"]):
+            raise ConfigError(
+                "resume: this run was trained with another kind of optimizer or ema_decay; "
+                "continue it with its own, or start anew from its weights with init_from."
+            )
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        if self.ema is not None:
+            for name, value in state["ema"].items():
+                self.ema[name].copy_(value)

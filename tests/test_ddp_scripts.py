@@ -1,0 +1,74 @@
+"""``torchrun scripts/…`` does what one process does, pictures and baselines included."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+
+from marketorch import compose, evaluate, train
+
+TINY = ["experiment=sentiment", "trainer.precision=fp32", "trainer.device=cpu", "trainer.epochs=2"]
+TINY += ["data.num_train=203", "data.num_validation=61", "data.num_test=61", "model.dim=16"]
+TINY += ["model.vocab_size=300", "trainer.batch_size=16", "model.dropout=0.0"]
+TINY += ["model.embedding_dropout=0.0"]
+FIGURES = {"confusion.png", "reliability.png", "test.json"}
+
+
+def torchrun(script: str, *arguments: object, cwd: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", str(ROOT / "scripts" / f"{script}.py")]
+    run = subprocess.run(
+        [*command, *map(str, arguments)],
+        cwd=cwd,
+        env=dict(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two ranks have trained and one process, the same way."""
+    folder = tmp_path_factory.mktemp("ddp")
+    torchrun("train", *TINY, "run_dir=two", cwd=folder)
+    train(compose([*TINY, f"run_dir={folder / 'one'}"]))
+    return folder
+
+
+def test_two_ranks_train_like_one_process(folder: Path) -> None:
+    one, two = (read(folder / name / "report.json") for name in ("one", "two"))
+    assert (two["world_size"], two["step"]) == (2, one["step"])
+    assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-3)
+    assert {path.name for path in (folder / "two").iterdir()} == {
+        path.name for path in (folder / "one").iterdir()
+    }
+
+
+def test_two_ranks_evaluate_like_one_process(folder: Path) -> None:
+    """To 1e-6, baselines too; and the pictures show all examples."""
+    torchrun("evaluate", "run=two", cwd=folder)
+    written = folder / "two" / "evaluation"
+    assert {path.name for path in written.iterdir()} == FIGURES
+    pictures = {name: (written / name).read_bytes() for name in FIGURES if name.endswith("png")}
+    two = read(written / "test.json")
+    one = json.loads(json.dumps(evaluate(folder / "two")))
+    assert two["num_examples"] == one["num_examples"] == 61
+    assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-6)
+    assert two["baselines"].keys() == one["baselines"].keys()
+    for name, metrics in one["baselines"].items():
+        assert two["baselines"][name] == pytest.approx(metrics, abs=1e-6), name
+    for name, picture in pictures.items():
+        assert (written / name).read_bytes() == picture, name

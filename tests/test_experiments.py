@@ -1,0 +1,86 @@
+"""Every experiment, made tiny, has a loss and a gradient everywhere; the flagship's are golden."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from marketorch import Task, build_task, check, compose, train
+from marketorch.config import config_dir
+from marketorch.data.splits import UNLABELLED
+from marketorch.data.text import TextDataset
+from marketorch.engine.loading import Fetcher, Key
+
+EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
+SMALL = {"model.dim": 16, "model.vocab_size": 200, "model.depth": 1, "model.max_length": 32}
+CLASSES = ["negative", "neutral", "positive"]
+TEXTS = [
+    *("the crew was rude and late", "my bag is lost again", "a dull film, badly acted"),
+    *("the plane left at noon", "it is a film of two hours", "they asked for my ticket"),
+    *("a lovely crew, thank you", "what a fine film, well acted", "never a better flight"),
+]
+
+
+def shrunk(experiment: str) -> DictConfig:
+    """Its config, with the sizes that it has made small."""
+    plain = compose([f"experiment={experiment}"])
+    sizes = [f"{key}={value}" for key, value in SMALL.items() if OmegaConf.select(plain, key)]
+    config = compose([f"experiment={experiment}", *sizes])
+    check(config)
+    return config
+
+
+def texts(repeat: int = 4) -> TextDataset:
+    """Texts of three classes; every fourth round has no labels."""
+    labels = torch.arange(3).repeat_interleave(3).repeat(repeat)
+    labels[: len(TEXTS)] = UNLABELLED
+    return TextDataset([f"{text} {i}" for i in range(repeat) for text in TEXTS], labels)
+
+
+def prepared(config: DictConfig) -> tuple[Task, Any]:
+    """The experiment's task, fitted on the texts above, and a batch of them."""
+    data = texts()
+    counts = [int((data.labels == i).sum()) for i in range(3)] if data.labels is not None else []
+    schema = {"classes": CLASSES, "class_counts": counts, "num_examples": len(data)}
+    torch.manual_seed(0)
+    task = build_task(config, schema)
+    task.prepare(data)
+    return task, Fetcher(task.encode(data))[Key(0, 0, 0, list(range(len(data))))]
+
+
+def test_no_experiment_is_left_out() -> None:
+    assert len(EXPERIMENTS) == len(list((config_dir() / "experiment").iterdir())) > 0
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_parameter_gets_a_finite_gradient(experiment: str) -> None:
+    config = shrunk(experiment)
+    task, batch = prepared(config)
+    with torch.no_grad():
+        predictions = task.eval().predict(batch)
+    for name, value in predictions.items():
+        assert torch.isfinite(value).all(), name
+    if config.trainer.get("max_steps") == 0:
+        return  # fitted in closed form; it takes no step
+    step = task.train()(batch)
+    (step.loss_sum / step.weight).backward()
+    for name, parameter in task.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
+
+
+def test_the_losses_of_the_flagship_are_the_golden_ones(tmp_path: Path, golden: Any) -> None:
+    sizes = ["data.num_train=320", "data.num_validation=64", "model.dim=16", "model.depth=1"]
+    options = ["max_steps=20", "batch_size=16", "log_every=1", "precision=fp32", "device=cpu"]
+    overrides = [*sizes, *(f"trainer.{option}" for option in options), f"run_dir={tmp_path}"]
+    train(compose(["experiment=sentiment", *overrides, "model.vocab_size=200"]))
+    lines = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    losses = [line["train/loss"] for line in lines if "train/loss" in line]
+    assert len(losses) == 20
+    golden("sentiment", losses)

@@ -1,0 +1,315 @@
+"""What the README and the pages in docs/ say is true: commands run, code runs, names exist.
+
+All commands of a page run in turn in one process (a page's first command trains the run that its
+second one evaluates), because on a busy core importing torch takes longer than they do. Training is
+cut to three steps.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from omegaconf import OmegaConf
+
+from marketorch.config import locate
+from marketorch.data.text import TextData
+from marketorch.errors import DataError
+
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+README, ADDING = PAGES["README.md"], PAGES["docs/adding.md"]
+GROUPS = ("task", "model", "data", "optim", "trainer", "experiment")
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NAMED = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TO_BE_WRITTEN = {"RESULTS.md"}
+
+RUNNER = """
+import json, os, runpy, sys
+scripts = sys.argv[1]
+for name, arguments in json.load(sys.stdin):
+    sys.argv = [name, *arguments]
+    print("$", name, *arguments, flush=True)
+    runpy.run_path(os.path.join(scripts, name), run_name="__main__")
+"""
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [body for found, body in FENCE.findall(page) if found == language]
+
+
+def commands(page: str) -> list[list[str]]:
+    lines = "".join(blocks(page, "bash")).splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def shortened(words: list[str]) -> list[str]:
+    """A train command that takes three steps on few examples; others as they are."""
+    if not words[0].endswith("train.py") or any(w.startswith("resume=") for w in words):
+        return words
+    tiny = ["trainer.max_steps=3", "trainer.batch_size=16", "trainer.log_every=1"]
+    if not any(w.startswith(("data=", "experiment=stars")) for w in words):
+        tiny += ["data.num_train=300", "data.num_validation=60", "data.num_test=60"]
+    if not any(w.startswith("model=") for w in words):
+        tiny += ["model.dim=32"]
+    return [*words, *tiny]
+
+
+def run(calls: list[list[str]], folder: Path, root: Path) -> str:
+    """Runs python scripts in turn, in ``folder``, with the code of ``root``; returns the output."""
+    names = [[words[0].removeprefix("scripts/"), shortened(words)[1:]] for words in calls]
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER, str(root / "scripts")],
+        input=json.dumps(names),
+        cwd=folder,
+        env=os.environ | {"COLUMNS": "120", "PYTHONPATH": str(root / "src")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def write_rows(path: Path, rows: list[list[str]]) -> None:
+    path.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+
+
+# -- commands ---------------------------------------------------------------------------------
+
+
+def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
+    found = commands(README)
+    assert [words for words in found if words[0] == "make"] == [["make", "demo"], ["make", "test"]]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^demo:", makefile, re.MULTILINE)
+    assert re.search(r"^test:", makefile, re.MULTILINE)
+    calls = [words[1:] for words in found if words[0] == "python"]
+    torchrun = [words for words in found if words[0] == "torchrun"]
+    calls += [words[words.index("scripts/train.py") :] for words in torchrun]  # as one process
+    assert len(calls) == 11
+    assert len(calls) + 2 == len(found)
+
+    tones = [["body", "tone"]]
+    tones += [
+        [f"the battery is {word} {i}", tone]
+        for i in range(40)
+        for word, tone in (("bad", "negative"), ("fine", "neutral"), ("good", "positive"))
+    ]
+    write_rows(tmp_path / "posts.csv", tones)
+    write_rows(
+        tmp_path / "new_posts.csv", [["body"], ["BATTERY is bad"], ["other"], ["my battery"]]
+    )
+    shown = run(calls, tmp_path, ROOT)
+    assert "best reachable" in shown
+    assert "2 examples" in shown
+    triage = (tmp_path / "triage.csv").read_text(encoding="utf-8").splitlines()
+    assert triage[0].startswith("rank,row,text,label,probability,p_negative,p_neutral,p_positive")
+    assert len(triage) == 3
+    assert len(list((tmp_path / "runs" / "sentiment").glob("*/DONE"))) == 6
+
+
+def test_the_example_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = blocks(README, "python")
+    assert len(example.splitlines()) <= 12
+    tiny = '"data.num_validation=60", "data.num_test=60", "model.dim=32", "trainer.max_steps=3"'
+    example = example.replace('"data.num_train=6000"', f'"data.num_train=300", {tiny}')
+    assert tiny in example
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {})
+    assert "notebook" not in capsys.readouterr().err
+
+
+# -- docs/adding.md ---------------------------------------------------------------------------
+
+
+def test_what_adding_adds_works(tmp_path: Path) -> None:
+    """A copy of the project gets the files of the page, and then runs its commands."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in ("src", "configs", "scripts"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    files = NAMED.findall(ADDING)
+    assert len(files) == len(blocks(ADDING, "python") + blocks(ADDING, "yaml")) == 9
+    for name, body in files:
+        assert not (tmp_path / name).exists(), f"{name} is there already: choose another name"
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(body, encoding="utf-8")
+    for split in ("train", "validation", "test"):
+        for tone in ("praise", "blame"):
+            folder = tmp_path / "data" / "letters" / split / tone
+            folder.mkdir(parents=True)
+            for i in range(8):
+                (folder / f"{i}.txt").write_text(f"{tone} letter {i}", encoding="utf-8")
+    calls = [words[1:] for words in commands(ADDING)]
+    assert len(calls) == 8
+    (tmp_path / "scripts" / "examples").symlink_to(tmp_path / "examples")
+    run(calls, tmp_path, tmp_path)
+    report = json.loads((tmp_path / "runs/stars/evaluation/test.json").read_text(encoding="utf-8"))
+    assert set(report["metrics"]) == {"mae", "r2"}
+    report = json.loads((tmp_path / "runs/letters/report.json").read_text(encoding="utf-8"))
+    assert report["data"]["classes"] == ["blame", "praise"]
+    assert {run_dir.name for run_dir in (tmp_path / "runs").iterdir()} == {
+        "average_words",
+        "five_classes",
+        "letters",
+        "stars",
+    }
+
+
+# -- docs/data.md -----------------------------------------------------------------------------
+
+ROWS = [["text", "label"]] + [[f"{w} phone {i}", w] for i in range(20) for w in ("good", "bad")]
+SPLIT = [["text", "label", "part"]]
+SPLIT += [[f"a {i}", "ab"[i % 2], "training" if i % 3 else "test"] for i in range(1, 30)]
+FILES: dict[str, Any] = {
+    "posts.csv": ROWS,
+    "new.csv": ROWS[:5],
+    "again.csv": [*ROWS, ["GOOD  phone 0", "good"]],
+    "empty.csv": [],
+    "header.csv": ROWS[:1],
+    "posts.xlsx": ROWS,
+    "ragged.csv": [["text", "label"], ["a", "good"], ["b", "bad", "3", "4"]],
+    "bad.csv": [*ROWS, ["", "good"], ["fine", ""]],
+    "one.csv": ROWS[:1] + [[f"t {i}", "good"] for i in range(9)],
+    "rare.csv": [*ROWS, ["odd one", "mixed"]],
+    "valid.csv": [*ROWS, ["x y", "godo"]],
+    "split.csv": SPLIT,
+}
+MISTAKES: list[dict[str, Any]] = [
+    {"path": "posts.csv", "text": "txt"},
+    {"path": "post.csv"},
+    {"path": "nowhere/deep/posts.csv"},
+    {"path": "empty.csv"},
+    {"path": "header.csv"},
+    {"path": "posts.xlsx"},
+    {"path": "latin.csv"},
+    {"path": "latin.csv", "encoding": "latin-11"},
+    {"path": "ragged.csv"},
+    {"path": "bad.csv"},
+    {"path": "bad.csv", "on_bad": "skip"},
+    {"path": "posts.csv", "exclude": ["new.csv"]},
+    {"path": "again.csv"},
+    {"path": "one.csv"},
+    {"path": "rare.csv"},
+    {"path": "posts.csv", "validation": "valid.csv"},
+    {"path": "split.csv", "split": "part"},
+    {"path": "posts.csv", "test_fraction": 0.0},
+    {"path": "posts.csv", "num_labelled": 1},
+]
+
+
+def test_messages_are_printed_as_the_page_on_data_shows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, rows in FILES.items():
+        write_rows(tmp_path / name, rows)
+    (tmp_path / "latin.csv").write_bytes("text,label\nok,good\ncafé,bad\n".encode("latin-1"))
+    printed = []
+    for mistake in MISTAKES:
+        try:
+            for split in ("train", "validation", "test"):
+                TextData(**mistake).split(split)
+        except DataError as error:
+            printed.append(f"error: {error}")
+    printed += capsys.readouterr().out.splitlines()
+    shown = "".join(blocks(PAGES["docs/data.md"], "text")).splitlines()
+    assert len(shown) == len(MISTAKES)
+    for line in shown:
+        start = line.removesuffix("…")
+        assert any(p.startswith(start) and (p == line or p != start) for p in printed), line
+
+
+# -- names ------------------------------------------------------------------------------------
+
+
+@cache
+def arguments(group: str) -> set[str]:
+    """Every argument that an option of ``group`` takes."""
+    names: set[str] = set()
+    for path in (ROOT / "configs" / group).glob("*.yaml"):
+        target = OmegaConf.load(path).get("_target_")
+        if target:
+            names |= set(inspect.signature(locate(target)).parameters)
+    return names
+
+
+def in_code(page: str) -> str:
+    """The fenced blocks and the spans in backticks of a page."""
+    spans = re.findall(r"`([^`\n]+)`", FENCE.sub("", page))
+    return "\n".join([*spans, *(body for _, body in FENCE.findall(page))])
+
+
+def added() -> set[str]:
+    return {name for name, _ in NAMED.findall(ADDING)}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_options_keys_and_experiments_exist(name: str) -> None:
+    code = in_code(PAGES[name])
+    chosen = re.findall(rf"(?<![\w.])(pretrain|{'|'.join(GROUPS)})=([a-z]\w+)", code)
+    for group, option in chosen:
+        path = f"configs/{'experiment' if group == 'pretrain' else group}/{option}.yaml"
+        assert option == "null" or path in added() or (ROOT / path).exists(), f"{group}={option}"
+    own = "task|model|data|optim|trainer"
+    for group, key in re.findall(rf"(?<![\w./])({own})\.(\w+)(?=[=`\s…]|$)", code, re.MULTILINE):
+        assert key in arguments(group), f"{group}.{key}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_paths_exist(name: str) -> None:
+    page = PAGES[name]
+    links = re.findall(r"\]\(([^)#:]+)\)", page)
+    for link in links:
+        assert ((ROOT / name).parent / link).exists(), link
+    tops = "src|scripts|configs|tests|docs|notebooks"
+    for path in re.findall(rf"`((?:{tops})/[\w./]*|[A-Z]\w+\.md|Makefile)`", page):
+        assert path in added() | TO_BE_WRITTEN or (ROOT / path).exists(), path
+    for module in re.findall(r"\bmarketorch(?:\.\w+)+", page):
+        parts = module.split(".")[1:]
+        inside = "/".join(["src", "marketorch", *parts[:-1]])
+        file, package = f"{inside}.py", ROOT / inside
+        assert (
+            file in added() or (ROOT / file).exists() or (package / f"{parts[-1]}.py").exists()
+        ), module
+
+
+def test_the_tests_that_the_readme_names_exist() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    names = re.findall(r"`(test_\w+)`", README)
+    assert len(names) >= 10
+    for name in names:
+        assert f"def {name}(" in sources, name
+
+
+def test_the_recipe_in_the_readme_is_the_one_in_configs() -> None:
+    recipe = (ROOT / "configs" / "experiment" / "sentiment.yaml").read_text(encoding="utf-8")
+    assert blocks(README, "yaml") == [recipe]
+
+
+def test_the_trees_of_the_design_exist() -> None:
+    tree = FENCE.findall(PAGES["docs/design.md"])[0][1]
+    for name in re.findall(r"^ {3}(\w+(?:\.py|/))", tree, re.MULTILINE):
+        assert (ROOT / "src" / "marketorch" / name).exists(), name
+    for name in re.findall(r"^(\w+/)", tree, re.MULTILINE):
+        assert (ROOT / name).exists(), name
+
+
+def test_no_page_names_a_private_path() -> None:
+    for name, page in PAGES.items():
+        assert not re.search(r"(?<![\w.])/(?:home|root|work|tmp|Users)/", page), name

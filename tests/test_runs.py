@@ -1,0 +1,114 @@
+"""A run from Python: resumed with other settings, resumed when it is done, written down."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from marketorch import ConfigError, DataError, compose, evaluate, train
+from marketorch.config import load
+from marketorch.data.text import TextDataset
+from marketorch.engine.resuming import changes
+from marketorch.engine.tracking import write_json
+from marketorch.prediction import mentioning
+
+TINY = ["experiment=sentiment", "trainer.precision=fp32", "trainer.batch_size=16"]
+TINY += [f"data.num_{split}={number}" for split, number in (("train", 96), ("validation", 48))]
+TINY += ["data.num_test=48", "model.dim=16", "model.vocab_size=200", "trainer.epochs=2"]
+
+
+def tiny(run_dir: Path, *overrides: str) -> dict[str, Any]:
+    return train(compose([*TINY, f"run_dir={run_dir}", *overrides]))
+
+
+def resumed(run_dir: Path, *overrides: str) -> dict[str, Any]:
+    return train(load(run_dir / "config.yaml", overrides), resume=True)
+
+
+# -- resuming ---------------------------------------------------------------------------------
+
+
+def test_resuming_a_finished_run_gives_the_same_weights(tmp_path: Path) -> None:
+    """Calibration is fitted anew, from the same point: the weights must not move."""
+    report = tiny(tmp_path, "+model.ngrams={max_order: 2}")
+    best = tmp_path / "checkpoints" / "best.safetensors"
+    first = load_file(best)
+    assert len(first["mix"]) == 2
+    assert not torch.equal(first["mix"], torch.full((2,), 0.5))  # it was calibrated
+    again = resumed(tmp_path)
+    assert (tmp_path / "DONE").exists()
+    assert again["metrics"] == report["metrics"]
+    assert again["best_step"] == report["best_step"]
+    for name, value in load_file(best).items():
+        assert torch.equal(value, first[name]), name
+
+
+def test_a_resume_with_other_settings_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny(tmp_path, "trainer.max_minutes=0", "trainer.log_every=1")
+    capsys.readouterr()
+    harmless = ["trainer.max_minutes=0", "trainer.save_every=1", "trainer.log_every=2"]
+    resumed(tmp_path, *harmless)
+    assert "changed" not in capsys.readouterr().out
+    resumed(tmp_path, *harmless, "seed=3", "trainer.batch_size=8", "data.num_train=90")
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "changed" in line]
+    for change in ("seed 0 → 3", "data.num_train 96 → 90", "trainer.batch_size 16 → 8"):
+        assert change in line
+    assert "the training data: from here on" in line
+    assert "not an exact resume" in line
+
+
+def test_only_what_counts_is_a_change() -> None:
+    old = {"seed": 0, "name": "a", "model": {"dim": 16, "ngrams": {"max_order": 2}}}
+    assert list(changes(old, old | {"name": "b", "run_dir": "c", "data_dir": "d"})) == []
+    new = {"seed": 0, "model": {"dim": 16, "ngrams": {"max_order": 3}}, "trainer": {"epochs": 2}}
+    assert list(changes(old, new)) == [
+        "model.ngrams.max_order 2 → 3",
+        "trainer.epochs (not set) → 2",
+    ]
+
+
+# -- splits and files -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_an_empty_split_cannot_be_trained_on(tmp_path: Path, split: str) -> None:
+    with pytest.raises(DataError, match=r"split is empty|needs labels"):
+        tiny(tmp_path, f"data.num_{split}=0")
+
+
+def test_an_empty_test_split_cannot_be_evaluated(tmp_path: Path) -> None:
+    tiny(tmp_path, "data.num_test=0", "trainer.max_steps=1")
+    with pytest.raises(DataError, match="The test split is empty"):
+        evaluate(tmp_path)
+
+
+def test_json_has_null_where_there_is_no_number(tmp_path: Path) -> None:
+    value = {"a": math.nan, "b": [1.5, math.inf, {"c": -math.inf}], "d": ("x", 2, True, None)}
+    write_json(tmp_path / "report.json", value)
+    text = (tmp_path / "report.json").read_text()
+    found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert found == {"a": None, "b": [1.5, None, {"c": None}], "d": ["x", 2, True, None]}
+
+
+# -- predictions ------------------------------------------------------------------------------
+
+
+def test_rows_that_mention_a_text() -> None:
+    texts = TextDataset(["Fine Battery", "no power", "battery died"])
+    assert mentioning(texts, "BATTERY").texts == ["Fine Battery", "battery died"]
+    assert mentioning(texts, "power").ids == [1]
+    with pytest.raises(DataError, match=r"contains=screen: none of 3 rows"):
+        mentioning(texts, "screen")
+
+
+def test_what_holds_no_text_cannot_be_searched() -> None:
+    with pytest.raises(ConfigError, match=r"contains=logo: these examples hold no text"):
+        mentioning([torch.zeros(3, 8, 8)], "logo")
