@@ -23,7 +23,7 @@ import pytest
 from conftest import ROOT
 from omegaconf import OmegaConf
 
-from marketorch.config import locate
+from marketorch.config import check, locate
 from marketorch.data.text import TextData
 from marketorch.errors import DataError
 
@@ -235,6 +235,11 @@ def test_messages_are_printed_as_the_page_on_data_shows_them(
         assert any(p.startswith(start) and (p == line or p != start) for p in printed), line
 
 
+def test_the_yaml_of_the_page_on_data_fits_the_code() -> None:
+    (example,) = blocks(PAGES["docs/data.md"], "yaml")
+    check(OmegaConf.create({"data": OmegaConf.create(example)}))
+
+
 # -- names ------------------------------------------------------------------------------------
 
 
@@ -267,6 +272,7 @@ def test_options_keys_and_experiments_exist(name: str) -> None:
         path = f"configs/{'experiment' if group == 'pretrain' else group}/{option}.yaml"
         assert option == "null" or path in added() or (ROOT / path).exists(), f"{group}={option}"
     own = "task|model|data|optim|trainer"
+    assert chosen
     for group, key in re.findall(rf"(?<![\w./])({own})\.(\w+)(?=[=`\s…]|$)", code, re.MULTILINE):
         assert key in arguments(group), f"{group}.{key}"
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from marketorch.data.ragged import PAD_TO, Ragged, TokenDataset
+from marketorch.data.ragged import Ragged, TokenDataset
 from marketorch.data.text import TextData, read_inputs
 from marketorch.errors import DataError
 
@@ -373,7 +373,7 @@ def test_ragged_pads_to_the_longest_of_a_batch() -> None:
         padded = ragged.pad(torch.tensor(indices))
         longest = max(len(sequences[i]) for i in indices)
         assert padded.dtype == torch.int64
-        assert padded.shape == (len(indices), max(1, -(-longest // PAD_TO)) * PAD_TO)
+        assert padded.shape == (len(indices), max(1, longest))
         for row, i in zip(padded.tolist(), indices, strict=True):
             assert row == sequences[i] + [0] * (padded.shape[1] - len(sequences[i]))
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from marketorch.engine.task import Batch
 
 PAD = 0
-PAD_TO = 8  # few distinct widths, so kernels are picked once and reused
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,6 @@ class Ragged:
         """Returns sequences ``indices`` ``(B,)`` as ``(B, L)`` int64, padded with `PAD`."""
         starts, lengths = self.offsets[indices], self.lengths[indices]
         width = int(lengths.max().clamp_min(1)) if len(indices) else 1
-        width = -(-width // PAD_TO) * PAD_TO
         columns = torch.arange(width)
         inside = columns < lengths[:, None]
         positions = (starts[:, None] + columns).where(inside, torch.zeros((), dtype=torch.int64))

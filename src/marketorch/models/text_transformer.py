@@ -71,6 +71,25 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     return heads.to(v.dtype)
 
 
+class Neighbours(nn.Module):
+    """Adds to each token what a convolution over it and its neighbours finds.
+
+    Phrases are local; attention has to learn that from data which a few thousand texts are not.
+    """
+
+    def __init__(self, dim: int, width: int) -> None:
+        super().__init__()
+        self.reach = width // 2
+        self.mix = nn.Linear((2 * self.reach + 1) * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, L, D)``, zero where there is no text, to ``(B, L, D)``."""
+        length = x.shape[1]
+        padded = F.pad(x, (0, 0, self.reach, self.reach))
+        shifted = [padded[:, i : i + length] for i in range(2 * self.reach + 1)]
+        return x + F.gelu(self.mix(torch.cat(shifted, dim=-1)))
+
+
 class Block(nn.Module):
     """Attention and a GELU feed-forward, each normalised before and added after."""
 
@@ -117,6 +136,7 @@ class TextTransformer(nn.Module):
         max_length: tokens kept of a text, the first two thirds and the last third.
         window: tokens the transformer reads of these, likewise; the n-grams read them all.
         dim, depth, num_heads, mlp_ratio: width, blocks, heads, feed-forward width over ``dim``.
+        neighbours: width of a convolution ahead of the blocks, odd; 0: there is none.
         dropout: in the blocks and before the head.
         embedding_dropout: on the embeddings.
         word_vectors: start the embedding from `ppmi_vectors` of the training texts.
@@ -140,6 +160,7 @@ class TextTransformer(nn.Module):
         depth: int = 2,
         num_heads: int = 4,
         mlp_ratio: float = 4.0,
+        neighbours: int = 0,
         dropout: float = 0.1,
         embedding_dropout: float = 0.1,
         word_vectors: bool = False,
@@ -156,6 +177,7 @@ class TextTransformer(nn.Module):
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
         self.embedding_norm, self.last_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.embedding_dropout = TextDropout(embedding_dropout)
+        self.neighbours = Neighbours(dim, neighbours) if neighbours else None
         self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, dropout) for _ in range(depth))
         self.word_vectors, self.probe = word_vectors, probe
         self.ngrams: NgramTable | None = None
@@ -212,6 +234,8 @@ class TextTransformer(nn.Module):
         x = self.embedding_dropout(self.embedding_norm(self.embedding(tokens)))
         if gates is not None:
             x = x * gates[..., None]
+        if self.neighbours is not None:
+            x = self.neighbours(x * (tokens != PAD)[..., None])
         mask = (tokens != PAD)[:, None, None]
         rotation = rotary(tokens.shape[1], self.head_dim, tokens.device)
         for block in self.blocks:
