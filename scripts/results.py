@@ -1,4 +1,4 @@
-"""Sums up runs of one experiment as rows for RESULTS.md: python scripts/results.py RUN_DIR [RUN_DIR …].
+"""Sums up the runs of one experiment for RESULTS.md: python scripts/results.py RUN_DIR ….
 
 Reads what evaluate.py wrote; prints mean ± standard deviation over the runs, a row a model.
 """
@@ -52,8 +52,8 @@ def main(arguments: list[str]) -> None:
         (name, *(spread([v[m] for v in values]) if m in values[0] else "–" for m in shown))
         for name, values in models.items()
     ]
-    minutes = spread([r["minutes"] for r in results])
-    title = f"{split} · {results[0]['num_examples']:,} examples · {len(results)} runs of {minutes} minutes"
+    rows.append(("minutes of training", spread([r["minutes"] for r in results])))
+    title = f"{split} · {results[0]['num_examples']:,} examples · {len(results)} runs"
     table(title, ("model", *shown), rows)
 
 
