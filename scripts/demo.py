@@ -42,7 +42,7 @@ def main() -> None:
     """Runs every flagship, then shows them side by side and says what to try next."""
     rows = [demonstrate(name) for name in FLAGSHIPS]
     table("marketorch · test split of the embedded data", COLUMNS, rows)
-    sentence = "The battery died in a week, but the support team was wonderful."
+    sentence = "Everyone told me the delivery was slow, and they were wrong."
     say(f'try       python scripts/predict.py run={RUNS / "sentiment"} input="{sentence}"')
     say("all       python scripts/train.py --help lists every experiment and option")
 

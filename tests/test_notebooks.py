@@ -26,6 +26,7 @@ def test_a_notebook_runs(path: Path, tmp_path: Path) -> None:
     client = NotebookClient(
         notebook,
         timeout=600,
+        startup_timeout=600,  # a busy machine imports slowly
         kernel_name="python3",
         resources={"metadata": {"path": str(tmp_path)}},
     )
