@@ -27,6 +27,8 @@ os.environ |= {
     "HF_HOME": str(CACHES / "huggingface"),
     "HF_DATASETS_CACHE": str(CACHES / "datasets"),
 }
+# Tests make the data they read; the user's own folder must not change what an example does.
+os.environ.pop("MARKETORCH_DATA", None)
 torch.set_num_threads(1)
 
 
