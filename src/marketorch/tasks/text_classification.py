@@ -221,7 +221,7 @@ class TextClassification(Task):
         dataset: TextDataset,
         folder: Path,
     ) -> Sequence[Path]:
-        """Confusion matrix, reliability diagram and the worst mistakes of a split."""
+        """Confusion matrix and reliability diagram of a split."""
         assert dataset.labels is not None
         probabilities = collected["probabilities"].float()
         known = dataset.labels != UNLABELLED
