@@ -5,10 +5,8 @@ Any other key=value overrides the run's config; ``torchrun`` shares the work bet
 
 from __future__ import annotations
 
-import sys
-
 from marketorch import evaluate
-from marketorch.config import split_option, yes_or_no
+from marketorch.config import arguments_or_help, split_option, yes_or_no
 from marketorch.errors import ConfigError, guard
 
 
@@ -25,4 +23,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     with guard():
-        main(sys.argv[1:])
+        main(arguments_or_help(__doc__))

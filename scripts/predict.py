@@ -7,10 +7,8 @@ keeps the first N. Any other key=value overrides the run's config (data.text=bod
 
 from __future__ import annotations
 
-import sys
-
 from marketorch import load_run
-from marketorch.config import split_option, whole_number
+from marketorch.config import arguments_or_help, split_option, whole_number
 from marketorch.errors import ConfigError, guard
 from marketorch.prediction import predict_file
 
@@ -38,4 +36,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     with guard():
-        main(sys.argv[1:])
+        main(arguments_or_help(__doc__))

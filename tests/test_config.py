@@ -89,7 +89,8 @@ def test_build_makes_the_object() -> None:
 @pytest.mark.parametrize(
     ("override", "messages"),
     [
-        ("trainer.max_stepz=3", ["'trainer.max_stepz'", "Did you mean 'trainer.max_steps'?"]),
+        ("trainer.max_stepz=3", ["trainer.max_stepz", "Did you mean 'max_steps'?"]),
+        ("model.dpeth=3", ["model.dpeth", "Did you mean 'depth'?", "embedding_dropout"]),
         ("sede=3", ["'sede'", "Did you mean 'seed'?"]),
         ("trainr.epochs=3", ["'trainr.epochs'", "Did you mean 'trainer.epochs'?"]),
         ("optim=adamww", ["no optim 'adamww'", "Did you mean 'adamw'?", "muon"]),
@@ -101,15 +102,28 @@ def test_build_makes_the_object() -> None:
 )
 def test_a_misspelt_override_is_refused(override: str, messages: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        compose([override])
+        check(compose([override]))
     for message in messages:
         assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_the_misspelt_one_of_several_overrides_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"'trainer\.epoch'"):
-        compose(["experiment=sentiment", "seed=1", "optim.lr=1", "trainer.epoch=2"])
+    with pytest.raises(ConfigError, match=r"'trainr\.epochs'"):
+        compose(["experiment=sentiment", "seed=1", "optim.lr=1", "trainr.epochs=2"])
+
+
+def test_an_argument_that_the_file_does_not_list_can_be_set() -> None:
+    config = compose(["model.word_vectors=true", "model.neighbours=3"])
+    check(config)
+    assert (config.model.word_vectors, config.model.neighbours) == (True, 3)
+
+
+def test_help_lists_every_experiment_with_what_it_is() -> None:
+    text = configs.help_text()
+    for path in (configs.config_dir() / "experiment").glob("*.yaml"):
+        assert f"{path.stem} " in text
+        assert configs.headline(path) in text
 
 
 @pytest.mark.parametrize(
@@ -201,8 +215,10 @@ def test_overrides_of_a_run_are_typed(saved: Path, override: str, key: str, valu
 
 
 def test_a_misspelt_override_of_a_run_is_refused(saved: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no key 'trainer\.devise'.*'trainer\.device'"):
-        configs.load(saved, ["trainer.devise=cpu"])
+    with pytest.raises(ConfigError, match=r"no key 'trainr\.device'.*'trainer\.device'"):
+        configs.load(saved, ["trainr.device=cpu"])
+    with pytest.raises(ConfigError, match=r"trainer\.devise.*Did you mean 'device'"):
+        check(configs.load(saved, ["trainer.devise=cpu"]))
 
 
 def test_a_value_that_cannot_be_read_is_refused(saved: Path) -> None:
@@ -231,7 +247,22 @@ def test_a_sweep_runs_once_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["train.py", "-m", "seed=0,1", "trainer.epochs=1"])
     configs.run_main(calls.append)
-    assert calls == [["seed=0", "trainer.epochs=1"], ["seed=1", "trainer.epochs=1"]]
+    assert calls == [["seed=0", "++trainer.epochs=1"], ["seed=1", "++trainer.epochs=1"]]
+
+
+def test_a_sweep_over_a_misspelt_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "sede=0,1"])
+    with pytest.raises(ConfigError, match=r"'sede'.*'seed'"):
+        configs.run_main(lambda overrides: pytest.fail("it ran"))
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_a_script_prints_its_usage(flag: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setattr(sys, "argv", ["evaluate.py", flag])
+    with pytest.raises(SystemExit) as caught:
+        configs.arguments_or_help("Measures a run.")
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == "Measures a run.\n"
 
 
 def test_options_of_a_script_are_split_off() -> None:

@@ -8,6 +8,7 @@ marketorch's own classes only.
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import re
 import sys
@@ -31,6 +32,25 @@ ALLOWED = ("marketorch.",)
 FROM_OUTSIDE = {"run_dir", "seed", "schema", "model"}
 """Arguments that the code, not the config, fills in."""
 HYDRA_FLAGS = ("-m", "--multirun", "-h", "--help", "-c", "--cfg", "-i", "--info", "--hydra-help")
+HELP = """Trains one experiment and leaves a run directory.
+
+  python scripts/train.py                                    the embedded demo, under two minutes
+  python scripts/train.py experiment=NAME [key=value …]      any experiment, any key changed
+  python scripts/train.py resume=RUN_DIR                     continue exactly where a run was cut
+  python scripts/train.py -m experiment=NAME seed=0,1,2      a sweep
+  torchrun --nproc-per-node 2 scripts/train.py …             several processes or GPUs
+
+== Experiments ==
+
+{experiments}
+
+== Groups and their options (choose with group=option) ==
+
+{groups}
+
+== The config of the embedded demo (override anything: trainer.epochs=2) ==
+
+{config}"""
 
 
 def config_dir() -> Path:
@@ -55,12 +75,18 @@ def compose(overrides: Sequence[str] = (), name: str = "train") -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(config_dir()), version_base=None):
-            config = _compose_choices(name, list(overrides))
+            config = _compose_choices(name, loosened(overrides))
         return resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, name, overrides)) from error
     finally:
         GlobalHydra.instance().clear()
+
+
+def loosened(overrides: Sequence[str]) -> list[str]:
+    """Lets overrides name arguments that a group's file does not list; `check` knows them all."""
+    inside = tuple(f"{group}." for group in _groups())
+    return [f"++{override}" if override.startswith(inside) else override for override in overrides]
 
 
 def _compose_choices(name: str, overrides: list[str]) -> DictConfig:
@@ -99,14 +125,16 @@ def load(path: Path, overrides: Sequence[str] = ()) -> DictConfig:
     """Reads a run's ``config.yaml`` and applies dotted overrides to it.
 
     Raises:
-        ConfigError: an override names a key that the config does not have.
+        ConfigError: an override names a key that the config does not have, and that is no argument
+            of anything it builds either (`check` judges those).
     """
     config = OmegaConf.load(path)
     assert isinstance(config, DictConfig)
     known = list(_keys(config))
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
-        if key not in known and not override.startswith("+"):
+        built = key.rpartition(".")[0] + "._target_" in known
+        if key not in known and not built and not override.startswith("+"):
             raise ConfigError(f"{path} has no key '{key}'.{closest(key, known)}")
         OmegaConf.update(config, key, _typed(key, value))
     return resolve(config)
@@ -263,11 +291,58 @@ def run_main(function: Callable[[list[str]], object], name: str = "train") -> No
         raise ConfigError(
             f"Unknown flag {unknown[0]}; overrides are written key=value, without dashes."
         )
+    if {"-h", "--help"} & set(flags):
+        print(help_text())
+        return
+    known = [*compose([], name), *_groups()]
+    for override in set(arguments) - set(flags):
+        key = override.lstrip("+~").partition("=")[0]
+        if key.partition(".")[0] not in known:
+            raise ConfigError(f"There is no config key '{key}'.{closest(key, known)}")
+    sys.argv[1:] = loosened(arguments)
 
     def job(config: DictConfig) -> None:
         function(list(HydraConfig.get().overrides.task))
 
     hydra.main(version_base=None, config_path=str(config_dir()), config_name=name)(job)()
+
+
+def arguments_or_help(usage: str) -> list[str]:
+    """The arguments of a script that takes ``key=value`` alone; ``--help`` prints its ``usage``."""
+    arguments = sys.argv[1:]
+    flags = [a for a in arguments if a.startswith("-")]
+    if {"-h", "--help"} & set(flags):
+        print(usage.strip())
+        raise SystemExit(0)
+    if flags:
+        raise ConfigError(f"Unknown flag {flags[0]}; options are written key=value.")
+    return arguments
+
+
+def help_text() -> str:
+    """What ``train.py --help`` prints: the calls, the experiments, the groups and every key."""
+    experiments = [
+        f"  {path.stem:24} {headline(path)}"
+        for path in sorted((config_dir() / "experiment").glob("*.yaml"))
+    ]
+    groups = [
+        f"  {group:8} {', '.join(sorted(p.stem for p in (config_dir() / group).glob('*.yaml')))}"
+        for group in _groups()
+        if group != "experiment"
+    ]
+    return HELP.format(
+        experiments="\n".join(experiments),
+        groups="\n".join(groups),
+        config=OmegaConf.to_yaml(compose()),
+    )
+
+
+def headline(path: Path) -> str:
+    """The first sentence of a config file's leading comment."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comments = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    text = " ".join(c.lstrip("# ") for c in comments if not c.startswith("# @package"))
+    return text.partition(". ")[0].rstrip(".") + "."
 
 
 def split_option(arguments: Sequence[str], key: str) -> tuple[str | None, list[str]]:

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("Agg", force=False)
-import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -17,10 +13,9 @@ INK, ACCENT, QUIET = "#1f2933", "#2f6f8f", "#c7d3da"
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Writes and closes a figure."""
+    """Writes a figure; without pyplot, so a notebook's own figures are left alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130, bbox_inches="tight")
-    plt.close(figure)
     return path
 
 
@@ -31,7 +26,8 @@ def confusion(probabilities: Tensor, labels: Tensor, classes: Sequence[str], fol
     counts = torch.bincount(flat, minlength=number * number).reshape(number, number)
     share = counts / counts.sum(1, keepdim=True).clamp_min(1)
     side = 2.2 + 0.9 * number
-    figure, axes = plt.subplots(figsize=(side, side))
+    figure = Figure(figsize=(side, side))
+    axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row in range(number):
         for col in range(number):
@@ -59,9 +55,8 @@ def reliability(probabilities: Tensor, labels: Tensor, folder: Path, bins: int =
     accuracy = torch.bincount(place, right, minlength=bins) / counts.clamp_min(1)
     mean = torch.bincount(place, confidence, minlength=bins) / counts.clamp_min(1)
     error = float(((accuracy - mean).abs() * counts).sum() / counts.sum())
-    figure, (top, bottom) = plt.subplots(
-        2, 1, figsize=(4.6, 5.4), sharex=True, height_ratios=(3, 1)
-    )
+    figure = Figure(figsize=(4.6, 5.4))
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     used = counts > 0
     top.plot([0, 1], [0, 1], color=QUIET, linewidth=1.5)
     top.plot(mean[used], accuracy[used], "o-", color=ACCENT)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from marketorch.engine import distributed
 from marketorch.engine.tracking import finite, say, table
 from marketorch.errors import ConfigError, DataError, closest
 from marketorch.runs import Run
@@ -39,7 +40,11 @@ def predict_file(
     dataset = run.data.inputs(source)
     if contains:
         dataset = mentioning(dataset, contains)
-    rows = run.predict(dataset, explain=0 if rank or top else explain)
+    with distributed.process_group(run.device):
+        rows = run.predict(dataset, explain=0 if rank or top else explain)
+        main = distributed.is_main()
+    if not main:
+        return rows
     if rank:
         rows = ranked(rows, rank)
     if top:
@@ -94,8 +99,7 @@ def spelled(words: list[Row]) -> str:
 
 def show(rows: list[Row]) -> None:
     """Prints rows as a table."""
-    shown = ["rank", "row", "text", "label", "probability", "words"]
-    names = [name for name in shown if name in rows[0]]
+    names = [name for name in rows[0] if not name.startswith("p_")]
     body = []
     for row in rows:
         cells = dict(row) | ({"words": spelled(row["words"])} if "words" in row else {})

@@ -66,9 +66,9 @@ class Run:
     def _read(self, inputs: Any) -> Any:
         if isinstance(inputs, (str, Path)):
             return self.data.inputs(str(inputs))
-        if isinstance(inputs, list):
+        if isinstance(inputs, Sequence) and inputs and isinstance(inputs[0], str):
             kind: Any = type(self.data.inputs(inputs[0]))
-            return kind(inputs)
+            return kind(list(inputs))
         return inputs
 
 
@@ -111,7 +111,8 @@ def _train(config: DictConfig, resume: bool) -> dict[str, Any]:
         task, training, validation, configs.build(config.optim), resume=resume, record=record
     )
     del record["config"]
-    report |= record | {"git": _git(), "name": config.name, "data": data.schema}
+    report |= record | {"name": config.name, "run_dir": str(run_dir), "data": data.schema}
+    report["git"] = _git()
     if distributed.is_main():
         write_json(run_dir / "report.json", report)
         (run_dir / DONE).touch()

@@ -267,6 +267,24 @@ def test_repeated_texts_are_in_one_split_only(tmp_path: Path) -> None:
     assert len(texts) == 50
 
 
+def test_repeated_texts_can_be_kept(tmp_path: Path) -> None:
+    data = source(tmp_path / "d.csv", [*rows_of(50), *rows_of(50)], duplicates="keep")
+    assert sum(len(data.split(name)) for name in ("train", "validation", "test")) == 100
+    with pytest.raises(DataError, match=r"data\.duplicates is 'kept'; expected drop or keep"):
+        source(tmp_path / "e.csv", rows_of(9), duplicates="kept")
+
+
+def test_texts_of_a_test_file_that_were_trained_on_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "test.csv"
+    write_csv(path, [*rows_of(3), *rows_of(2, word="other")])
+    data = source(tmp_path / "d.csv", rows_of(60), test=str(path), validation_fraction=0.0)
+    assert len(data.split("test")) == 5
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"3 texts of the test split are in the training split too; data.exclude=[{path}]" in said
+
+
 def test_a_column_can_name_the_splits(tmp_path: Path) -> None:
     names = ["train", "train", "train", "dev", "test", "train"]
     rows = [row | {"part": names[i % 6]} for i, row in enumerate(rows_of(60))]

@@ -8,7 +8,6 @@ train / validation / test split, after exact duplicates are dropped, so no text 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from marketorch.data.labelled import LabelledTexts, concatenate, normal
 from marketorch.data.reading import FORMATS, column, read_table, some
 from marketorch.data.splits import keep_labels, stratified_cut
 from marketorch.engine.tracking import say
@@ -53,16 +53,6 @@ class TextDataset:
         )
 
 
-@dataclass
-class Labelled:
-    """What a file holds, before classes have numbers. ``rows`` count from 1."""
-
-    texts: list[str]
-    labels: list[str] | None
-    rows: list[int]
-    splits: list[str] | None = None
-
-
 class TextData:
     """Labelled (or unlabelled) text from CSV, TSV, JSON lines, Parquet, text files or a hub id.
 
@@ -77,6 +67,8 @@ class TextData:
         split_seed: seed of that cut.
         block: neighbouring rows that stay together in that cut, for files whose neighbours belong
             together (reviews of one film, posts of one day).
+        duplicates: ``drop`` or ``keep`` repeated texts before that cut; kept ones can be in two
+            splits and flatter the result.
         clip: cut training texts into pieces of at most so many words, each with its text's label.
         num_labelled: keep so many labels of the training split (stratified); the rest of it
             is unlabelled.
@@ -103,6 +95,7 @@ class TextData:
         test_fraction: float = 0.2,
         split_seed: int = 0,
         block: int = 1,
+        duplicates: str = "drop",
         clip: int | None = None,
         num_labelled: int | None = None,
         class_names: dict[Any, str] | None = None,
@@ -112,13 +105,15 @@ class TextData:
     ) -> None:
         if on_bad not in ("error", "skip"):
             raise DataError(f"data.on_bad is '{on_bad}'; expected error or skip.")
+        if duplicates not in ("drop", "keep"):
+            raise DataError(f"data.duplicates is '{duplicates}'; expected drop or keep.")
         self.paths = [path] if isinstance(path, str) else list(path)
         self.files = {"validation": validation, "test": test}
         self.excluded_files = list(exclude)
         self.text, self.label, self.split_column = text, label, split
         self.fractions = {"validation": validation_fraction, "test": test_fraction}
         self.split_seed, self.num_labelled = split_seed, num_labelled
-        self.block, self.clip = block, clip
+        self.block, self.duplicates, self.clip = block, duplicates, clip
         self.class_names = {str(key): name for key, name in (class_names or {}).items()}
         self.on_bad, self.encoding, self.hub_config = on_bad, encoding, hub_config
 
@@ -166,32 +161,44 @@ class TextData:
 
     # -- splits -------------------------------------------------------------------------------
 
-    def _part(self, name: str) -> Labelled:
+    def _part(self, name: str) -> LabelledTexts:
         if self.files.get(name) and name not in self._parts:
             self._parts[name] = self._read(str(self.files[name]), self.text, self.label)
+            self._report_repeats(name)
         if name not in self._parts:
             raise DataError(f"The data have no {name} split (found: {some(self._parts)}).")
         return self._parts[name]
 
     @cached_property
-    def _parts(self) -> dict[str, Labelled]:
+    def _parts(self) -> dict[str, LabelledTexts]:
         """The splits that ``path`` alone gives; files of their own are read when asked for."""
         parts = [self._read(path, self.text, self.label) for path in self.paths]
-        whole = self._without_excluded(_concatenate(parts))
+        whole = self._without_excluded(concatenate(parts))
         if self.split_column:
             return self._by_column(whole)
-        return self._cut(_unique(whole))
+        return self._cut(whole if self.duplicates == "keep" else whole.unique())
 
-    def _without_excluded(self, whole: Labelled) -> Labelled:
+    def _without_excluded(self, whole: LabelledTexts) -> LabelledTexts:
         forbidden: set[str] = set()
         for path in self.excluded_files:
-            forbidden.update(map(_normal, self._read(path, self.text, None).texts))
-        rows = [i for i, text in enumerate(whole.texts) if _normal(text) not in forbidden]
-        if len(rows) < len(whole.texts):
-            say(f"{len(whole.texts) - len(rows):,} texts stand in data.exclude and were dropped.")
-        return _take(whole, rows)
+            forbidden.update(map(normal, self._read(path, self.text, None).texts))
+        allowed = whole.without(forbidden)
+        dropped = len(whole.texts) - len(allowed.texts)
+        if dropped:
+            say(f"{dropped:,} texts stand in data.exclude and were dropped.")
+        return allowed
 
-    def _by_column(self, whole: Labelled) -> dict[str, Labelled]:
+    def _report_repeats(self, name: str) -> None:
+        """Says how many texts of a split with a file of its own were trained on."""
+        known = set(map(normal, self._parts["train"].texts))
+        seen = sum(normal(text) in known for text in self._parts[name].texts)
+        if seen:
+            say(
+                f"{seen:,} texts of the {name} split are in the training split too; "
+                f"data.exclude=[{self.files[name]}] drops them there."
+            )
+
+    def _by_column(self, whole: LabelledTexts) -> dict[str, LabelledTexts]:
         groups: dict[str, list[int]] = {}
         for i, name in enumerate(whole.splits or []):
             groups.setdefault(
@@ -202,9 +209,9 @@ class TextData:
                 f"{self.paths[0]}: column '{self.split_column}' has no 'train' rows; "
                 f"found {some(groups)}."
             )
-        return {name: _take(whole, rows) for name, rows in groups.items()}
+        return {name: whole.take(rows) for name, rows in groups.items()}
 
-    def _cut(self, whole: Labelled) -> dict[str, Labelled]:
+    def _cut(self, whole: LabelledTexts) -> dict[str, LabelledTexts]:
         """Stratified cuts for the splits that have no file; the rest is for training."""
         rest, parts = list(range(len(whole.texts))), {}
         own_file = [name for name, file in self.files.items() if file]
@@ -220,12 +227,13 @@ class TextData:
                 counts = dict(Counter(labels or []))
                 raise DataError(
                     f"{self.paths[0]}: cannot cut a stratified {name} split from "
-                    f"{len(rest)} examples with classes {counts}: {error}"
+                    f"{len(rest)} examples with classes {counts}: {error} Merge or drop the rarest "
+                    "class, add examples of it, or change the share."
                 ) from error
-            parts[name] = _take(whole, sorted(taken))
-        return parts | {"train": _take(whole, sorted(rest))}
+            parts[name] = whole.take(sorted(taken))
+        return parts | {"train": whole.take(sorted(rest))}
 
-    def _encode(self, part: Labelled, split: str) -> Tensor | None:
+    def _encode(self, part: LabelledTexts, split: str) -> Tensor | None:
         """Class numbers of a part's labels, by the training split's classes."""
         if part.labels is None:
             return None
@@ -243,7 +251,7 @@ class TextData:
 
     # -- reading ------------------------------------------------------------------------------
 
-    def _read(self, path: str, text: str, label: str | None) -> Labelled:
+    def _read(self, path: str, text: str, label: str | None) -> LabelledTexts:
         table = read_table(path, encoding=self.encoding, hub_config=self.hub_config)
         texts = column(table, text, "data.text", path).to_pylist()
         labels = column(table, label, "data.label", path).to_pylist() if label else None
@@ -253,7 +261,7 @@ class TextData:
         bad = {i: "text is " + _kind(t) for i, t in enumerate(texts) if not _usable(t)}
         bad |= {i: "label is null" for i, value in enumerate(labels or []) if value is None}
         good = usable_rows(bad, len(texts), path, self.on_bad)
-        return Labelled(
+        return LabelledTexts(
             [texts[i] for i in good],
             [_name(labels[i]) for i in good] if labels else None,
             [i + 1 for i in good],
@@ -327,33 +335,3 @@ def _name(label: object) -> str:
 
 def _numerically(name: str) -> tuple[float, str]:
     return (float(name), "") if name.lstrip("-").isdigit() else (float("inf"), name)
-
-
-def _take(whole: Labelled, rows: Sequence[int]) -> Labelled:
-    def pick(values: list[Any] | None) -> Any:
-        return None if values is None else [values[i] for i in rows]
-
-    return Labelled(pick(whole.texts), pick(whole.labels), pick(whole.rows), pick(whole.splits))
-
-
-def _concatenate(parts: list[Labelled]) -> Labelled:
-    def join(name: str) -> Any:
-        values = [getattr(part, name) for part in parts]
-        return None if values[0] is None else list(itertools.chain.from_iterable(values))
-
-    return Labelled(join("texts"), join("labels"), join("rows"), join("splits"))
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.lower().split())
-
-
-def _unique(whole: Labelled) -> Labelled:
-    """Drops texts that stood before, so that no text can be in two splits."""
-    first: dict[str, int] = {}
-    for i, text in enumerate(whole.texts):
-        first.setdefault(_normal(text), i)
-    dropped = len(whole.texts) - len(first)
-    if dropped:
-        say(f"{dropped:,} of {len(whole.texts):,} texts repeat an earlier one and were dropped.")
-    return _take(whole, sorted(first.values()))

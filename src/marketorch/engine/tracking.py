@@ -96,11 +96,20 @@ class Tracker:
             write(step, {k: v for k, v in line.items() if isinstance(v, (int, float))})
 
     def announce(
-        self, step: int, epoch: float, seconds: float, metrics: Mapping[str, float]
+        self,
+        step: int,
+        epoch: float,
+        seconds: float,
+        metrics: Mapping[str, float],
+        weights: str = "",
     ) -> None:
-        """Prints an evaluation: its first six metrics that are not of a single class."""
+        """Prints an evaluation: its first six metrics that are not of a single class.
+
+        ``weights`` says which weights were measured where they are not those of ``step``.
+        """
         shown = [f"{name} {value:.4f}" for name, value in metrics.items() if name.count("/") == 1]
         place = f"step {step:>6}  epoch {epoch:5.2f}  {seconds:6.0f} s"
+        place = f"{weights:<31}" if weights else place
         say("  ".join([place, *shown[:6]]))
 
     def advance(self, step: int, shown: str = "") -> None:

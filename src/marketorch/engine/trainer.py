@@ -261,7 +261,7 @@ class Trainer:
         predictions = predict_all(self.task, self.validation, **self._loop)
         if not self.task.calibrate(predictions, self.validation):
             return
-        self.best.metrics = self._evaluate()
+        self.best.metrics = self._evaluate("calibrated")
         if distributed.is_main():
             checkpoint.save_best(self.checkpoints, self.task, metadata)
         distributed.barrier()
@@ -275,7 +275,7 @@ class Trainer:
             "num_workers": self.num_workers,
         }
 
-    def _evaluate(self) -> dict[str, float]:
+    def _evaluate(self, weights: str = "") -> dict[str, float]:
         if self.validation is None:
             return {}
         started = time.perf_counter()
@@ -284,8 +284,9 @@ class Trainer:
         self._tick()
         epoch = self.position.epoch + self.position.batch * self.batch_size / len(self.train)
         timing = {"seconds": self.position.seconds, "eval_seconds": time.perf_counter() - started}
-        self.tracker.log(self.position.step, {"epoch": round(epoch, 2)} | metrics | timing)
-        self.tracker.announce(self.position.step, epoch, self.position.seconds, metrics)
+        place = {"epoch": round(epoch, 2)} | ({"weights": weights} if weights else {})
+        self.tracker.log(self.position.step, place | metrics | timing)
+        self.tracker.announce(self.position.step, epoch, self.position.seconds, metrics, weights)
         self.task.train()
         return metrics
 

@@ -167,7 +167,7 @@ class NgramTable(nn.Module):
         if len(np.unique(labels)) < 2:  # a class that this sample lacks
             return np.zeros(matrix.shape[1]), np.float64(-5.0)
         model = LogisticRegression(
-            C=self.inverse_penalty, class_weight=self.class_weight, max_iter=300, tol=1e-3
+            C=self.inverse_penalty, class_weight=self.class_weight, max_iter=300, tol=1e-4
         )
         model.fit(rows, labels)
         weight, bias = model.coef_, model.intercept_

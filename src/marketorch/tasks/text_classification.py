@@ -3,8 +3,9 @@
 A text model brings a ``tokenizer`` (see `marketorch.models.tokenizer`), maps ``tokens (B, L)`` to
 logits ``(B, C)``, or to ``(B, K, C)`` for K members that are trained each with a loss of its own
 and averaged to predict, and may have ``fit(train)`` for what is learnt in closed form. It takes
-``gates (B, L)``, one factor a token: the gradient at gates of one is gradient × input, summed
-over everything the token feeds, and that is how the telling words are found.
+``gates (B, L)``, one factor a token: the gradient with respect to them, averaged on the way from
+no text to all of it, says what each token adds (integrated gradients, Sundararajan et al. 2017),
+and that is how the telling words are found.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.errors import DataError
 from marketorch.models.tokenizer import CLS, UNK, tokenise
 
+PATH_STEPS = 16  # of the integral; a single gradient misses words that the others make redundant
+
 
 class TextClassification(Task):
     """The task of every text classifier.
@@ -48,8 +51,9 @@ class TextClassification(Task):
             (R-Drop, Liang et al. 2021); 0 is off and costs nothing.
         self_training: times the closed-form parts are fitted again, on the true labels and on the
             model's own surest guesses for the unlabelled training texts.
-        calibration: weigh the members, and with them the temperature, by the log-loss of the
-            validation split when training ends. Off: their plain mean.
+        calibration: fit the members' weights (with them the temperature) and a bias a class to the
+            log-loss of the validation split when training ends (bias-corrected temperature
+            scaling, Alexandari et al. 2020). Off: the members' plain mean.
     """
 
     main_metric = "accuracy"
@@ -76,7 +80,9 @@ class TextClassification(Task):
         self.calibration = calibration
         members = getattr(self.model, "num_members", 1)
         self.mix: Tensor
+        self.bias: Tensor
         self.register_buffer("mix", torch.full((members,), 1 / members))
+        self.register_buffer("bias", torch.zeros(len(self.classes)))
 
     # -- data ---------------------------------------------------------------------------------
 
@@ -150,30 +156,17 @@ class TextClassification(Task):
         return {"index": batch["index"], "probabilities": probabilities, "members": members}
 
     def _mix(self, members: Tensor) -> Tensor:
-        """Weighted sum ``(B, C)`` of the members' logits ``(B, K, C)``."""
-        return torch.einsum("bkc,k->bc", members, self.mix)
+        """Weighted sum ``(B, C)`` of the members' logits ``(B, K, C)``, and the class biases."""
+        return torch.einsum("bkc,k->bc", members, self.mix) + self.bias
 
     def calibrate(self, predictions: Predictions, validation: TokenDataset) -> bool:
-        """Finds the members' weights that give the labels of ``validation`` the least log-loss."""
+        """Finds the mixture that gives the labels of ``validation`` the least log-loss."""
         if not self.calibration or validation.labels is None:
             return False
         known = validation.labels != UNLABELLED
-        members = predictions["members"][known].detach().double()
-        labels = validation.labels[known]
-        start = torch.full((members.shape[1],), 1 / members.shape[1], dtype=torch.float64)
-        logarithm = start.log().requires_grad_()
-        optimizer = torch.optim.LBFGS([logarithm], max_iter=100, line_search_fn="strong_wolfe")
-
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            logits = torch.einsum("bkc,k->bc", members, logarithm.exp())
-            # The faint pull keeps the weights finite where a sample can be separated.
-            loss = F.cross_entropy(logits, labels) + 1e-4 * logarithm.square().sum()
-            loss.backward()
-            return loss
-
-        optimizer.step(closure)
-        self.mix = logarithm.detach().exp().float().to(self.mix.device)
+        members = predictions["members"][known].detach()
+        mix, bias = mixture(members, validation.labels[known])
+        self.mix, self.bias = mix.to(self.mix), bias.to(self.bias)
         return True
 
     def _members(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
@@ -266,14 +259,15 @@ class TextClassification(Task):
         ids, owners, words = self.model.tokenizer.words(text)
         device = next(iter(self.state_dict().values())).device
         tokens = torch.tensor([ids], dtype=torch.int64, device=device)
-        gates = torch.ones(tokens.shape, device=device, requires_grad=True)
+        path = (torch.arange(PATH_STEPS, device=device) + 0.5) / PATH_STEPS
+        gates = path[:, None].expand(-1, len(ids)).clone().requires_grad_()
         with torch.enable_grad():
-            logits = self._mix(self._members(tokens, gates))[0]
-            others = logits.sum() - logits[label]
-            margin = logits[label] - others / (len(self.classes) - 1)
-            (gradient,) = torch.autograd.grad(margin, gates)
+            logits = self._mix(self._members(tokens.expand(PATH_STEPS, -1), gates))
+            others = logits.sum(1) - logits[:, label]
+            margin = logits[:, label] - others / (len(self.classes) - 1)
+            (gradient,) = torch.autograd.grad(margin.mean(), gates)
         weights = [0.0] * len(words)
-        for owner, weight in zip(owners, gradient[0].tolist(), strict=True):
+        for owner, weight in zip(owners, gradient.sum(0).tolist(), strict=True):
             if owner >= 0:
                 weights[owner] += weight
         order = sorted(range(len(words)), key=lambda i: -abs(weights[i]))[:number]
@@ -296,6 +290,30 @@ def classification_metrics(classes: Sequence[str]) -> MetricCollection:
         },
         compute_groups=False,
     )
+
+
+def mixture(members: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Positive weights ``(K,)`` and biases ``(C,)`` that mix logits ``(B, K, C)`` to predict best.
+
+    A faint pull to equal weights and no bias keeps them finite where a sample can be separated.
+    """
+    members = members.double()
+    weights = members.new_full((members.shape[1],), 1 / members.shape[1])
+    logarithm, bias = weights.log(), members.new_zeros(members.shape[2])
+    start = logarithm.clone()
+    free = [logarithm.requires_grad_(), bias.requires_grad_()]
+    optimizer = torch.optim.LBFGS(free, max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        logits = torch.einsum("bkc,k->bc", members, logarithm.exp()) + bias
+        pull = (logarithm - start).square().sum() + bias.square().sum()
+        loss = F.cross_entropy(logits, labels) + 1e-4 * pull
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return logarithm.detach().exp(), bias.detach()
 
 
 def symmetric_kl(one: Tensor, other: Tensor) -> Tensor:
