@@ -1,4 +1,4 @@
-"""The text task on tiny data: it learns, explains, calibrates and trains itself."""
+"""The text task on tiny data: it learns, explains and calibrates."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from marketorch.engine.trainer import Trainer
 from marketorch.models.ngrams import NgramLogistic
 from marketorch.models.text_transformer import TextTransformer
 from marketorch.tasks.masked_language import MaskedLanguage, mask_tokens
-from marketorch.tasks.text_classification import TextClassification, symmetric_kl
+from marketorch.tasks.text_classification import TextClassification, mixture
 
 SCHEMA = {"classes": ["negative", "positive"]}
 TEXTS = ["a good day", "a bad day", "not good", "not bad", "good", "bad", "so good", "so bad"]
@@ -84,6 +84,19 @@ def test_telling_words_of_a_linear_model_add_up_to_its_logit():
     assert words[0]["word"] == "good"
     assert words[0]["weight"] > 0
     assert task.telling_words("so good", 0, 5)[0]["weight"] == -words[0]["weight"]
+    tokens = task.encode(TextDataset(["so good"])).tokens.pad(torch.tensor([0]))
+    margin = (task.model(tokens) - task.model.table.bias)[0].diff()
+    assert sum(w["weight"] for w in words) == pytest.approx(float(margin), abs=2e-4)
+
+
+def test_telling_words_of_pairs_share_what_the_pair_adds():
+    task = task_of(lambda num_classes: NgramLogistic(num_classes=num_classes, max_order=2))
+    task.prepare(DATA)
+    task.eval()
+    words = task.telling_words("not bad", 1, 5)
+    tokens = task.encode(TextDataset(["not bad"])).tokens.pad(torch.tensor([0]))
+    margin = (task.model(tokens) - task.model.table.bias)[0].diff()
+    assert sum(w["weight"] for w in words) == pytest.approx(float(margin), rel=0.05)
 
 
 def test_telling_words_are_spelled_as_written_and_padding_never_shows():
@@ -105,24 +118,16 @@ def test_calibration_lowers_the_log_loss_and_keeps_weights_positive():
     assert not prepared(calibration=False).calibrate(before, data)
 
 
-def test_self_training_labels_by_quota():
-    labels = torch.full((80,), UNLABELLED)
-    labels[:8] = LABELS
-    data = TextDataset(TEXTS * 10, labels)
-    task = task_of(transformer(ngrams={"max_order": 2}, probe=1.0), self_training=1)
-    task.prepare(data)
-    tokens = task.encode(data)
-    pseudo = task._pseudo_labels(tokens)
-    assert torch.equal(pseudo[:8], LABELS)
-    assert 20 <= (pseudo[8:] >= 0).sum() <= 50
-    assert (pseudo == 0).any()
-    assert (pseudo == 1).any()
-
-
-def test_symmetric_kl_is_zero_for_equals_and_symmetric():
-    one, other = torch.randn(4, 2, 3), torch.randn(4, 2, 3)
-    assert symmetric_kl(one, one) == 0
-    torch.testing.assert_close(symmetric_kl(one, other), symmetric_kl(other, one))
+def test_calibration_finds_the_better_member_and_the_class_shares():
+    torch.manual_seed(0)
+    labels = (torch.rand(4000) < 0.8).long()
+    noise, told = torch.randn(4000), 2.0 * labels - 1.0 + torch.randn(4000)
+    members = torch.stack([torch.stack([-x, x], 1) / 2 for x in (noise, told)], 1)
+    weights, bias = mixture(members, labels)
+    # The log-odds of the better member are 2 x + log(0.8 / 0.2), Gaussian noise of variance 1.
+    assert weights[0] < 0.15
+    assert weights[1] == pytest.approx(2.0, abs=0.2)
+    assert bias[1] - bias[0] == pytest.approx(1.386, abs=0.15)
 
 
 def test_prepare_sees_only_what_it_is_given():

@@ -16,13 +16,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from marketorch.data.ragged import TokenDataset
 from marketorch.models.ngrams import NgramTable
 from marketorch.models.tokenizer import PAD, SubwordTokenizer
-from marketorch.models.word_vectors import ppmi_vectors
+from marketorch.models.word_vectors import VectorBag, fit_head, ppmi_vectors
 
 
 class TextDropout(nn.Module):
@@ -141,6 +140,7 @@ class TextTransformer(nn.Module):
         embedding_dropout: on the embeddings.
         word_vectors: start the embedding from `ppmi_vectors` of the training texts.
         ngrams: arguments of the `NgramTable` beside the transformer; None: there is none.
+        vectors: arguments of the `VectorBag` beside the transformer; None: there is none.
         inherit_ngrams: keep the table that came with ``init_from`` or ``pretrain`` as a third
             member, beside the one that is fitted here.
         probe: fit the head in closed form, by logistic regression on the states of the encoder as
@@ -165,6 +165,7 @@ class TextTransformer(nn.Module):
         embedding_dropout: float = 0.1,
         word_vectors: bool = False,
         ngrams: dict[str, Any] | None = None,
+        vectors: dict[str, Any] | None = None,
         inherit_ngrams: bool = False,
         probe: float | None = None,
     ) -> None:
@@ -189,7 +190,17 @@ class TextTransformer(nn.Module):
             self.ngrams = NgramTable(num_classes=num_classes, **ngrams)
             if inherit_ngrams:
                 self.inherited = NgramTable(num_classes=num_classes, **ngrams)
-        self.num_members = 1 + (self.ngrams is not None) + (self.inherited is not None)
+        self.vectors: VectorBag | None = None
+        if num_classes and vectors is not None:
+            sizes = {"num_classes": num_classes, "vocab_size": vocab_size}
+            self.vectors = VectorBag(**sizes, **vectors)
+        self.num_members = 1 + len(self.companions)
+
+    @property
+    def companions(self) -> list[NgramTable | VectorBag]:
+        """The members beside the transformer, all fitted in closed form."""
+        found = (self.ngrams, self.inherited, self.vectors)
+        return [member for member in found if member is not None]
 
     # -- what is learnt in closed form ----------------------------------------------------------
 
@@ -200,9 +211,11 @@ class TextTransformer(nn.Module):
             self.embedding.weight.data = dim**-0.5 * ppmi_vectors(train.tokens, vocab_size, dim)
 
     def fit(self, train: TokenDataset) -> None:
-        """Fits the n-gram member and, if asked, the head on the encoder as it is."""
+        """Fits the other members and, if asked, the head on the encoder as it is."""
         if self.probe is not None:
-            self._fit_probe(train)
+            self._fit_probe(train, self.probe)
+        if self.vectors is not None:
+            self.vectors.fit(train)
         if self.ngrams is None:
             return
         if self.inherited is not None and not self.inherited.fitted:
@@ -210,22 +223,14 @@ class TextTransformer(nn.Module):
         self.ngrams.fit(train)
 
     @torch.no_grad()
-    def _fit_probe(self, train: TokenDataset) -> None:
+    def _fit_probe(self, train: TokenDataset, inverse_penalty: float) -> None:
         assert train.labels is not None
         rows = (train.labels >= 0).nonzero()[:, 0]
         mode = self.training
         self.eval()
-        parts = [train.tokens.pad(part) for part in rows.split(256)]
-        states = torch.cat([self._pooled(part) for part in parts])
+        states = torch.cat([self._pooled(train.tokens.pad(part)) for part in rows.split(256)])
         self.train(mode)
-        mean, std = states.mean(0), states.std(0).clamp_min(1e-6)
-        model = LogisticRegression(C=self.probe, class_weight="balanced", max_iter=1000)
-        model.fit(((states - mean) / std).numpy(), train.labels[rows].numpy())
-        weight, bias = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_)
-        if len(weight) == 1:
-            weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
-        self.head.weight.copy_(weight / std)
-        self.head.bias.copy_(bias.float() - (weight / std) @ mean)
+        fit_head(self.head, states, train.labels[rows], inverse_penalty)
 
     # -- use ------------------------------------------------------------------------------------
 
@@ -244,12 +249,12 @@ class TextTransformer(nn.Module):
         return normed
 
     def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
-        """Logits of a batch; n-gram members, with nothing to learn, speak in evaluation only."""
+        """Logits of a batch; the other members, with nothing to learn, speak in evaluation only."""
         logits: Tensor = self.head(self.dropout(self._pooled(tokens, gates)))
         if self.training:
             return logits
-        tables = [table for table in (self.ngrams, self.inherited) if table is not None]
-        return torch.stack([logits.float(), *(table(tokens, gates) for table in tables)], dim=1)
+        others = [member(tokens, gates).float() for member in self.companions]
+        return torch.stack([logits.float(), *others], dim=1)
 
     def _pooled(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
         """What the head sees of each text ``(B, 2 D)``."""

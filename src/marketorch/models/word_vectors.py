@@ -2,19 +2,90 @@
 
 Positive pointwise mutual information of token pairs within a window, reduced by a truncated SVD
 (Levy & Goldberg 2014; smoothing and weighting of Levy et al. 2015). A transformer that starts
-from them has seen every text once before its first step.
+from them has seen every text once before its first step; a classifier on their mean, `VectorBag`,
+knows words that no labelled text holds.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.extmath import randomized_svd
-from torch import Tensor
+from torch import Tensor, nn
 
-from marketorch.data.ragged import Ragged
+from marketorch.data.ragged import Ragged, TokenDataset
 from marketorch.models.tokenizer import MASK
+
+
+class VectorBag(nn.Module):
+    """Class logits from the mean word vector of a text; for a few labels among many plain texts.
+
+    The vectors come from all training texts, the head from the labelled ones.
+
+    Args:
+        dim: of the vectors; each is normalised to unit variance.
+        window: see `ppmi_vectors`; a wide one finds what words are about.
+        inverse_penalty: scikit-learn's C.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_classes: int,
+        vocab_size: int,
+        dim: int = 128,
+        window: int = 8,
+        inverse_penalty: float = 0.03,
+    ) -> None:
+        super().__init__()
+        self.window, self.inverse_penalty = window, inverse_penalty
+        self.vectors: Tensor
+        self.register_buffer("vectors", torch.zeros(vocab_size, dim))
+        self.head = nn.Linear(dim, num_classes).requires_grad_(False)
+
+    def fit(self, train: TokenDataset) -> None:
+        """Counts the vectors, the first time, and fits the head."""
+        assert train.labels is not None
+        if not self.vectors.any():
+            vectors = ppmi_vectors(train.tokens, *self.vectors.shape, window=self.window)
+            vectors[: MASK + 1] = 0.0
+            self.vectors = F.layer_norm(vectors, vectors.shape[1:])
+        rows = (train.labels >= 0).nonzero()[:, 0]
+        states = torch.cat([self.mean(train.tokens.pad(part)) for part in rows.split(256)])
+        fit_head(self.head, states, train.labels[rows], self.inverse_penalty)
+
+    def mean(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+        """Mean vectors ``(B, D)`` of tokens ``(B, L)``; special ones count nothing."""
+        words = (tokens > MASK)[..., None]
+        vectors = self.vectors[tokens] if gates is None else self.vectors[tokens] * gates[..., None]
+        return (vectors * words).sum(1) / words.sum(1).clamp_min(1)
+
+    def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+        """Tokens ``(B, L)`` to logits ``(B, C)``."""
+        logits: Tensor = self.head(self.mean(tokens, gates))
+        return logits
+
+
+@torch.no_grad()
+def fit_head(head: nn.Linear, states: Tensor, labels: Tensor, inverse_penalty: float) -> None:
+    """Sets a linear layer to the class-balanced logistic regression on ``states (N, D)``.
+
+    Args:
+        labels: ``(N,)``; every class must occur.
+        inverse_penalty: scikit-learn's C, on states of unit variance.
+    """
+    mean, std = states.mean(0), states.std(0).clamp_min(1e-6)
+    model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=1000)
+    model.fit(((states - mean) / std).numpy(), labels.numpy())
+    weight = torch.from_numpy(model.coef_).float()
+    bias = torch.from_numpy(model.intercept_).float()
+    if len(weight) == 1:  # two classes share one regression
+        weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
+    head.weight.copy_(weight / std)
+    head.bias.copy_(bias - (weight / std) @ mean)
 
 
 def ppmi_vectors(

@@ -47,10 +47,6 @@ class TextClassification(Task):
         schema: the data's description; ``classes`` are its class names.
         label_smoothing: share of the target spread over all classes.
         token_dropout: share of tokens replaced by [UNK] while training.
-        consistency: weight of the symmetric KL divergence between two dropout passes
-            (R-Drop, Liang et al. 2021); 0 is off and costs nothing.
-        self_training: times the closed-form parts are fitted again, on the true labels and on the
-            model's own surest guesses for the unlabelled training texts.
         calibration: fit the members' weights (with them the temperature) and a bias a class to the
             log-loss of the validation split when training ends (bias-corrected temperature
             scaling, Alexandari et al. 2020). Off: the members' plain mean.
@@ -65,8 +61,6 @@ class TextClassification(Task):
         schema: dict[str, Any],
         label_smoothing: float = 0.0,
         token_dropout: float = 0.0,
-        consistency: float = 0.0,
-        self_training: int = 0,
         calibration: bool = True,
     ) -> None:
         super().__init__()
@@ -76,7 +70,6 @@ class TextClassification(Task):
             raise DataError("text_classification needs labels: set data.label to their column.")
         self.model: Any = model(num_classes=len(self.classes))
         self.label_smoothing, self.token_dropout = label_smoothing, token_dropout
-        self.consistency, self.self_training = consistency, self_training
         self.calibration = calibration
         members = getattr(self.model, "num_members", 1)
         self.mix: Tensor
@@ -94,40 +87,8 @@ class TextClassification(Task):
         tokens = self.encode(train)
         if fresh and hasattr(self.model, "initialise"):
             self.model.initialise(tokens)
-        if not hasattr(self.model, "fit"):
-            return
-        self.model.fit(tokens)
-        for _ in range(self.self_training):
-            labels = self._pseudo_labels(tokens)
-            self.model.fit(TokenDataset(tokens.tokens, labels))
-
-    @torch.no_grad()
-    def _pseudo_labels(self, train: TokenDataset) -> Tensor:
-        """Labels ``(N,)`` of the model's own for the unlabelled texts it is surest of.
-
-        Class shares follow the true labels (a quota, so no class starves another), and of each
-        class the half with the widest margin is kept.
-        """
-        assert train.labels is not None
-        self.eval()
-        every = range(len(train))
-        parts = [train.__getitems__(list(every[i : i + 512])) for i in every[::512]]
-        scores = torch.cat([self._mix(self._members(p["tokens"])) for p in parts]).log_softmax(1)
-        self.train()
-        known = train.labels >= 0
-        prior = torch.bincount(train.labels[known], minlength=len(self.classes)) / known.sum()
-        target = 0.85 * prior + 0.15 / len(self.classes)
-        for _ in range(100):
-            shares = torch.bincount(scores[~known].argmax(1), minlength=len(prior)) / (~known).sum()
-            scores = scores + 0.2 * (target / shares.clamp_min(1e-3)).log()
-        best, second = scores.topk(2, dim=1).values.unbind(1)
-        guess, margin = scores.argmax(1), (best - second).masked_fill(known, -1)
-        labels = train.labels.clone()
-        for number in range(len(prior)):
-            own = ((guess == number) & ~known).nonzero()[:, 0]
-            surest = own[margin[own].argsort(descending=True)[: len(own) // 2]]
-            labels[surest] = number
-        return labels
+        if hasattr(self.model, "fit"):
+            self.model.fit(tokens)
 
     def encode(self, dataset: TextDataset) -> TokenDataset:
         """Tokenises a data set once; large ones are cached on disk."""
@@ -141,10 +102,6 @@ class TextClassification(Task):
         labels = batch["labels"]
         logits = self._members(self._drop(batch["tokens"]))
         loss = self._cross_entropy(logits, labels)
-        if self.consistency:
-            again = self._members(self._drop(batch["tokens"]))
-            loss = (loss + self._cross_entropy(again, labels)) / 2
-            loss = loss + self.consistency * symmetric_kl(logits, again)
         weight = (labels != UNLABELLED).sum()
         correct = (logits.detach().mean(1).argmax(1) == labels).sum()
         return Step(loss, weight, {"accuracy": correct})
@@ -314,10 +271,3 @@ def mixture(members: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
     optimizer.step(closure)
     return logarithm.detach().exp(), bias.detach()
-
-
-def symmetric_kl(one: Tensor, other: Tensor) -> Tensor:
-    """Mean of both KL divergences of logits ``(B, K, C)``: summed over B, averaged over K."""
-    p, q = one.log_softmax(-1), other.log_softmax(-1)
-    divergence = ((p.exp() - q.exp()) * (p - q)).sum(-1) / 2
-    return divergence.mean(1).sum()
