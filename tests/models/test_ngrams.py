@@ -23,7 +23,7 @@ def fitted(**options: object) -> tuple[NgramLogistic, TokenDataset]:
 
 def test_hashes_name_ngrams_not_places():
     tokens = torch.tensor([[5, 6, 7, 0], [9, 5, 6, 7]])
-    hashes, _ = ngram_hashes(tokens, 3)
+    hashes = ngram_hashes(tokens, 3)
     hashes = hashes.view(2, 3, 4)
     assert hashes[0, 1, 1] == hashes[1, 1, 2]  # "5 6"
     assert hashes[0, 2, 2] == hashes[1, 2, 3]  # "5 6 7"

@@ -38,13 +38,12 @@ def test_the_bag_knows_words_that_no_labelled_text_holds():
     assert bag(unheard).argmax(1).tolist() == [0, 1]
 
 
-def test_special_tokens_count_nothing_and_gates_scale():
+def test_special_tokens_count_nothing():
     texts, topic = corpus()
     bag = VectorBag(num_classes=2, vocab_size=24, dim=4)
     bag.fit(TokenDataset(texts, topic))
     plain, padded = torch.tensor([[5, 6]]), torch.tensor([[2, 5, 6, 1, 0, 0]])
     torch.testing.assert_close(bag(plain), bag(padded))
-    torch.testing.assert_close(bag.mean(plain, torch.full((1, 2), 0.5)), 0.5 * bag.mean(plain))
 
 
 def test_a_fitted_head_is_scikit_learns():

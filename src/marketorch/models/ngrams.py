@@ -29,12 +29,11 @@ MIX, FINISH = -7046029254386353131, -4417276706812531889  # odd 64-bit constants
 CHUNK = 512  # texts hashed at a time while fitting
 
 
-def ngram_hashes(tokens: Tensor, max_order: int) -> tuple[Tensor, Tensor]:
-    """Hashes of all n-grams of up to ``max_order`` tokens in ``(B, L)``.
+def ngram_hashes(tokens: Tensor, max_order: int) -> Tensor:
+    """Hashes ``(B, max_order * L)`` of all n-grams of up to ``max_order`` tokens in ``(B, L)``.
 
-    Returns:
-        Hashes ``(B, max_order * L)``, 0 where an n-gram would touch padding or leave the text,
-        and the order-major layout that goes with it: column ``n * L + t`` ends at token ``t``.
+    Column ``n * L + t`` is the n-gram of ``n + 1`` tokens that ends at token ``t``; it is 0 where
+    that would touch padding or leave the text.
     """
     inside = tokens != PAD
     rolling, parts = torch.zeros_like(tokens), []
@@ -44,7 +43,7 @@ def ngram_hashes(tokens: Tensor, max_order: int) -> tuple[Tensor, Tensor]:
         mixed = (rolling ^ (rolling >> 29)) * FINISH + order
         starts = torch.arange(tokens.shape[1], device=tokens.device) >= order
         parts.append(mixed.masked_fill(~(inside & starts), 0))
-    return torch.cat(parts, dim=1), inside
+    return torch.cat(parts, dim=1)
 
 
 class NgramTable(nn.Module):
@@ -127,8 +126,8 @@ class NgramTable(nn.Module):
         """Sorted hashes ``(F,)`` and which text holds which: a sparse binary ``(N, F)``."""
         texts, found = [], []
         for start in range(0, len(rows), CHUNK):
-            hashes, _ = ngram_hashes(train.tokens.pad(rows[start : start + CHUNK]), self.max_order)
-            hashes, _ = hashes.sort(dim=1)
+            tokens = train.tokens.pad(rows[start : start + CHUNK])
+            hashes, _ = ngram_hashes(tokens, self.max_order).sort(dim=1)
             owner, place = (distinct(hashes)).nonzero(as_tuple=True)
             texts.append((owner + start).numpy())
             found.append(hashes[owner, place].numpy())
@@ -184,25 +183,14 @@ class NgramTable(nn.Module):
 
     # -- use ----------------------------------------------------------------------------------
 
-    def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
-        """Tokens ``(B, L)`` to logits ``(B, C)``; an n-gram's gate is its tokens' product."""
-        hashes, _ = ngram_hashes(tokens, self.max_order)
-        ordered, order = hashes.sort(dim=1)
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens ``(B, L)`` to logits ``(B, C)``."""
+        ordered, _ = ngram_hashes(tokens, self.max_order).sort(dim=1)
         place = torch.searchsorted(self.keys, ordered).clamp_max(len(self.keys) - 1)
         known = (self.keys[place] == ordered) & distinct(ordered)
         scale = self.scale[place] * known[..., None]
         norm = scale.square().sum(1).sqrt().clamp_min(1e-6) if self.normalise else 1.0
-        if gates is not None:
-            scale = scale * self._products(gates).gather(1, order)[..., None]
         return (scale * self.weight[place]).sum(1) / norm + self.bias
-
-    def _products(self, gates: Tensor) -> Tensor:
-        """Gates ``(B, L)`` multiplied over each n-gram, in the layout of `ngram_hashes`."""
-        product, parts = gates, [gates]
-        for _ in range(1, self.max_order):
-            product = nn.functional.pad(product, (1, 0), value=1.0)[:, :-1] * gates
-            parts.append(product)
-        return torch.cat(parts, dim=1)
 
 
 def distinct(ordered: Tensor) -> Tensor:
@@ -248,9 +236,9 @@ class NgramLogistic(nn.Module):
         """Fits the table."""
         self.table.fit(train)
 
-    def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         """Tokens ``(B, L)`` to logits ``(B, C)``."""
-        logits: Tensor = self.table(tokens, gates)
+        logits: Tensor = self.table(tokens)
         return logits
 
 
@@ -270,7 +258,6 @@ class Majority(nn.Module):
         counts = torch.bincount(train.labels[train.labels >= 0], minlength=len(self.log_prior))
         self.log_prior = (counts / counts.sum()).clamp_min(1e-6).log()
 
-    def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
-        """Logits ``(B, C)``; ``gates`` cannot matter."""
-        logits = self.log_prior.expand(len(tokens), -1)
-        return logits if gates is None else logits + 0 * gates.sum()
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Logits ``(B, C)``."""
+        return self.log_prior.expand(len(tokens), -1)

@@ -26,6 +26,10 @@ class CheckpointTokenizer:
     def __init__(self, name: str, max_length: int) -> None:
         self.tokenizer: Any = AutoTokenizer.from_pretrained(name, use_fast=True)
         self.max_length = max_length
+        own = self.tokenizer
+        hidden = own.unk_token_id if own.mask_token_id is None else own.mask_token_id
+        self.blank = (own.eos_token_id if hidden is None else hidden) + 1
+        self.special = torch.tensor([PAD, *(i + 1 for i in own.all_special_ids)])
 
     def fit(self, texts: Sequence[str]) -> None:
         """Nothing to learn."""
@@ -34,6 +38,10 @@ class CheckpointTokenizer:
         """Token ids of each text plus one, special tokens included, cut to ``max_length``."""
         encoded = self.tokenizer(list(texts), truncation=True, max_length=self.max_length)
         return Ragged.of([[i + 1 for i in ids] for ids in encoded["input_ids"]])
+
+    def is_word(self, tokens: Tensor) -> Tensor:
+        """True where ``tokens`` are neither padding nor special."""
+        return ~torch.isin(tokens, self.special.to(tokens.device))
 
     def words(self, text: str) -> Words:
         """The tokens of one text with the words they come from, as written."""
@@ -93,15 +101,10 @@ class PretrainedText(nn.Module):
             self.backbone.eval()
         return self
 
-    def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
-        """Shifted ids ``(B, L)`` to logits ``(B, C)``; ``gates`` ``(B, L)`` scale embeddings."""
-        mask = tokens != PAD
-        embeddings = self.backbone.get_input_embeddings()((tokens - 1).clamp_min(0))
-        if gates is not None:
-            embeddings = embeddings * gates[..., None]
-        with torch.set_grad_enabled(
-            torch.is_grad_enabled() and (not self.freeze or gates is not None)
-        ):
-            hidden = self.backbone(inputs_embeds=embeddings, attention_mask=mask.long())[0]
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Shifted ids ``(B, L)`` to logits ``(B, C)``."""
+        mask, ids = tokens != PAD, (tokens - 1).clamp_min(0)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze):
+            hidden = self.backbone(input_ids=ids, attention_mask=mask.long())[0]
         mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         return self.head(self.dropout(mean))

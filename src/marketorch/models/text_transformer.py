@@ -234,11 +234,9 @@ class TextTransformer(nn.Module):
 
     # -- use ------------------------------------------------------------------------------------
 
-    def encode(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
-        """Tokens ``(B, L)`` to states ``(B, L, D)``; ``gates`` ``(B, L)`` scale the embeddings."""
+    def encode(self, tokens: Tensor) -> Tensor:
+        """Tokens ``(B, L)`` to states ``(B, L, D)``."""
         x = self.embedding_dropout(self.embedding_norm(self.embedding(tokens)))
-        if gates is not None:
-            x = x * gates[..., None]
         if self.neighbours is not None:
             x = self.neighbours(x * (tokens != PAD)[..., None])
         mask = (tokens != PAD)[:, None, None]
@@ -248,28 +246,27 @@ class TextTransformer(nn.Module):
         normed: Tensor = self.last_norm(x)
         return normed
 
-    def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         """Logits of a batch; the other members, with nothing to learn, speak in evaluation only."""
-        logits: Tensor = self.head(self.dropout(self._pooled(tokens, gates)))
+        logits: Tensor = self.head(self.dropout(self._pooled(tokens)))
         if self.training:
             return logits
-        others = [member(tokens, gates).float() for member in self.companions]
+        others = [member(tokens).float() for member in self.companions]
         return torch.stack([logits.float(), *others], dim=1)
 
-    def _pooled(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+    def _pooled(self, tokens: Tensor) -> Tensor:
         """What the head sees of each text ``(B, 2 D)``."""
-        near, near_gates = crop(tokens, self.window, gates)
-        return pool(self.encode(near, near_gates), near != PAD)
+        near = crop(tokens, self.window)
+        return pool(self.encode(near), near != PAD)
 
 
-def crop(tokens: Tensor, window: int, gates: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+def crop(tokens: Tensor, window: int) -> Tensor:
     """Keeps the first two thirds and the last third of ``window`` tokens of each longer text."""
     if tokens.shape[1] <= window:
-        return tokens, gates
+        return tokens
     excess = ((tokens != PAD).sum(1, keepdim=True) - window).clamp_min(0)
     columns = torch.arange(window, device=tokens.device)
-    kept = columns + excess * (columns >= window - window // 3)
-    return tokens.gather(1, kept), None if gates is None else gates.gather(1, kept)
+    return tokens.gather(1, columns + excess * (columns >= window - window // 3))
 
 
 def pool(states: Tensor, mask: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 A text model owns a tokenizer. It is fitted once, on training texts only, and its state is one
 byte tensor in the model's ``state_dict``, so checkpoints hold it and nothing is ever unpickled.
-Every tokenizer offers ``fitted``, ``fit(texts)``, ``encode(texts)`` and ``words(text)``; id 0 is
-always padding.
+Every tokenizer offers ``fitted``, ``fit(texts)``, ``encode(texts)``, ``words(text)``,
+``is_word(tokens)`` and ``blank``, the id of a word left out; id 0 is always padding.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class SubwordTokenizer(nn.Module):
         lowercase: fold case.
         max_length: longer texts keep their first two thirds and last third of so many tokens.
     """
+
+    blank = UNK
 
     def __init__(
         self, *, kind: str = "bpe", size: int = 8000, lowercase: bool = True, max_length: int = 256
@@ -118,6 +120,10 @@ class SubwordTokenizer(nn.Module):
         words = [text[min(span) : max(span)] for span in spans.values()]
         owners = [number[word] for word in encoding.word_ids]
         return [CLS, *self._cut(encoding.ids)], [-1, *self._cut(owners)], words
+
+    def is_word(self, tokens: Tensor) -> Tensor:
+        """True where ``tokens`` are neither padding nor special."""
+        return tokens > CLS
 
     def _cut(self, ids: list[int]) -> list[int]:
         room = self.max_length - 1

@@ -57,15 +57,14 @@ class VectorBag(nn.Module):
         states = torch.cat([self.mean(train.tokens.pad(part)) for part in rows.split(256)])
         fit_head(self.head, states, train.labels[rows], self.inverse_penalty)
 
-    def mean(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+    def mean(self, tokens: Tensor) -> Tensor:
         """Mean vectors ``(B, D)`` of tokens ``(B, L)``; special ones count nothing."""
         words = (tokens > MASK)[..., None]
-        vectors = self.vectors[tokens] if gates is None else self.vectors[tokens] * gates[..., None]
-        return (vectors * words).sum(1) / words.sum(1).clamp_min(1)
+        return (self.vectors[tokens] * words).sum(1) / words.sum(1).clamp_min(1)
 
-    def forward(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         """Tokens ``(B, L)`` to logits ``(B, C)``."""
-        logits: Tensor = self.head(self.mean(tokens, gates))
+        logits: Tensor = self.head(self.mean(tokens))
         return logits
 
 

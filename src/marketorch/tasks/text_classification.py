@@ -2,10 +2,7 @@
 
 A text model brings a ``tokenizer`` (see `marketorch.models.tokenizer`), maps ``tokens (B, L)`` to
 logits ``(B, C)``, or to ``(B, K, C)`` for K members that are trained each with a loss of its own
-and averaged to predict, and may have ``fit(train)`` for what is learnt in closed form. It takes
-``gates (B, L)``, one factor a token: the gradient with respect to them, averaged on the way from
-no text to all of it, says what each token adds (integrated gradients, Sundararajan et al. 2017),
-and that is how the telling words are found.
+and mixed to predict, and may have ``fit(train)`` for what is learnt in closed form.
 """
 
 from __future__ import annotations
@@ -34,9 +31,8 @@ from marketorch.data.text import TextDataset
 from marketorch.engine.metrics import Brier, LogLoss
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.errors import DataError
-from marketorch.models.tokenizer import CLS, UNK, tokenise
-
-PATH_STEPS = 16  # of the integral; a single gradient misses words that the others make redundant
+from marketorch.models.tokenizer import tokenise
+from marketorch.tasks.telling import telling_words
 
 
 class TextClassification(Task):
@@ -46,7 +42,7 @@ class TextClassification(Task):
         model: builds the model from ``num_classes``.
         schema: the data's description; ``classes`` are its class names.
         label_smoothing: share of the target spread over all classes.
-        token_dropout: share of tokens replaced by [UNK] while training.
+        token_dropout: share of tokens blanked while training.
         calibration: fit the members' weights (with them the temperature) and a bias a class to the
             log-loss of the validation split when training ends (bias-corrected temperature
             scaling, Alexandari et al. 2020). Off: the members' plain mean.
@@ -126,17 +122,18 @@ class TextClassification(Task):
         self.mix, self.bias = mix.to(self.mix), bias.to(self.bias)
         return True
 
-    def _members(self, tokens: Tensor, gates: Tensor | None = None) -> Tensor:
+    def _members(self, tokens: Tensor) -> Tensor:
         """Logits ``(B, K, C)`` in fp32; K is 1 for a model of one member."""
-        logits: Tensor = self.model(tokens, gates)
+        logits: Tensor = self.model(tokens)
         return (logits if logits.ndim == 3 else logits[:, None]).float()
 
     def _drop(self, tokens: Tensor) -> Tensor:
-        """Replaces a random share of the words, never padding or [CLS], by [UNK]."""
+        """Blanks a random share of the words, never padding or special tokens."""
         if not self.token_dropout:
             return tokens
         dropped = torch.rand(tokens.shape, device=tokens.device) < self.token_dropout
-        return tokens.masked_fill(dropped & (tokens > CLS), UNK)
+        tokenizer = self.model.tokenizer
+        return tokens.masked_fill(dropped & tokenizer.is_word(tokens), tokenizer.blank)
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Sum over examples of the mean over members."""
@@ -190,8 +187,8 @@ class TextClassification(Task):
     ) -> list[Row]:
         """One row a text: label, probability, all probabilities and the ``explain`` telling words.
 
-        A word's weight is its share of the predicted class's log-odds; negative ones spoke
-        against the prediction.
+        A word's weight is what the predicted class's log-odds lose without it; negative ones
+        spoke against the prediction.
         """
         rows = []
         for index, shares in zip(
@@ -211,24 +208,16 @@ class TextClassification(Task):
             rows.append(row)
         return rows
 
+    @torch.no_grad()
     def telling_words(self, text: str, label: int, number: int) -> list[dict[str, Any]]:
         """The words that moved the log-odds of class ``label`` the most, the strongest first."""
-        ids, owners, words = self.model.tokenizer.words(text)
-        device = next(iter(self.state_dict().values())).device
-        tokens = torch.tensor([ids], dtype=torch.int64, device=device)
-        path = (torch.arange(PATH_STEPS, device=device) + 0.5) / PATH_STEPS
-        gates = path[:, None].expand(-1, len(ids)).clone().requires_grad_()
-        with torch.enable_grad():
-            logits = self._mix(self._members(tokens.expand(PATH_STEPS, -1), gates))
-            others = logits.sum(1) - logits[:, label]
-            margin = logits[:, label] - others / (len(self.classes) - 1)
-            (gradient,) = torch.autograd.grad(margin.mean(), gates)
-        weights = [0.0] * len(words)
-        for owner, weight in zip(owners, gradient.sum(0).tolist(), strict=True):
-            if owner >= 0:
-                weights[owner] += weight
-        order = sorted(range(len(words)), key=lambda i: -abs(weights[i]))[:number]
-        return [{"word": words[i], "weight": round(weights[i], 4)} for i in order]
+        others = [i for i in range(len(self.classes)) if i != label]
+
+        def log_odds(tokens: Tensor) -> Tensor:
+            logits = self._mix(self._members(tokens.to(self.mix.device)))
+            return (logits[:, label] - logits[:, others].mean(1)).cpu()
+
+        return telling_words(log_odds, self.model.tokenizer, text, number)
 
 
 def classification_metrics(classes: Sequence[str]) -> MetricCollection:
