@@ -15,7 +15,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from conftest import ROOT
 from omegaconf import OmegaConf
 
 from marketorch.config import check, locate
+from marketorch.data.events import EventData
 from marketorch.data.text import TextData
 from marketorch.errors import DataError
 
@@ -188,6 +189,9 @@ FILES: dict[str, Any] = {
     "rare.csv": [*ROWS, ["odd one", "mixed"]],
     "valid.csv": [*ROWS, ["x y", "godo"]],
     "split.csv": SPLIT,
+    "log.csv": [["user", "item", "time"], ["ann", "a", "1"], ["ann", "b", "2"]],
+    "soon.csv": [["user", "item", "time"], ["ann", "a", "2024-05-31"], ["ann", "b", "soon"]],
+    "null.csv": [["user", "item", "time"], ["ann", "a", "1"], ["ann", "", "2"]],
 }
 MISTAKES: list[dict[str, Any]] = [
     {"path": "posts.csv", "text": "txt"},
@@ -210,6 +214,13 @@ MISTAKES: list[dict[str, Any]] = [
     {"path": "posts.csv", "test_fraction": 0.0},
     {"path": "posts.csv", "num_labelled": 1},
 ]
+EVENT_MISTAKES: list[dict[str, Any]] = [
+    {"path": "log.csv", "user": "usr"},
+    {"path": "soon.csv", "time": "time"},
+    {"path": "null.csv"},
+    {"path": "log.csv", "min_item_events": 5},
+    {"path": "log.csv"},
+]
 
 
 def test_messages_are_printed_as_the_page_on_data_shows_them(
@@ -220,15 +231,17 @@ def test_messages_are_printed_as_the_page_on_data_shows_them(
         write_rows(tmp_path / name, rows)
     (tmp_path / "latin.csv").write_bytes("text,label\nok,good\ncafé,bad\n".encode("latin-1"))
     printed = []
-    for mistake in MISTAKES:
+    sources = [partial(TextData, **mistake) for mistake in MISTAKES]
+    sources += [partial(EventData, **mistake) for mistake in EVENT_MISTAKES]
+    for source in sources:
         try:
             for split in ("train", "validation", "test"):
-                TextData(**mistake).split(split)
+                source().split(split)
         except DataError as error:
             printed.append(f"error: {error}")
     printed += capsys.readouterr().out.splitlines()
     shown = "".join(blocks(PAGES["docs/data.md"], "text")).splitlines()
-    assert len(shown) == len(MISTAKES)
+    assert len(shown) == len(sources)
     for line in shown:
         start = line.removesuffix("…")
         assert any(p.startswith(start) and (p == line or p != start) for p in printed), line

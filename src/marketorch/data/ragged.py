@@ -39,9 +39,15 @@ class Ragged:
         """Length of each sequence ``(num,)``."""
         return self.offsets.diff()
 
-    def pad(self, indices: Tensor) -> Tensor:
-        """Returns sequences ``indices`` ``(B,)`` as ``(B, L)`` int64, padded with `PAD`."""
+    def pad(self, indices: Tensor, last: int | None = None) -> Tensor:
+        """Returns sequences ``indices`` ``(B,)`` as ``(B, L)`` int64, padded with `PAD`.
+
+        ``last`` keeps so many entries at the end of each.
+        """
         starts, lengths = self.offsets[indices], self.lengths[indices]
+        if last is not None:
+            starts = starts + (lengths - last).clamp_min(0)
+            lengths = lengths.clamp_max(last)
         width = int(lengths.max().clamp_min(1)) if len(indices) else 1
         columns = torch.arange(width)
         inside = columns < lengths[:, None]

@@ -21,53 +21,8 @@ from torch import Tensor, nn
 from marketorch.data.ragged import TokenDataset
 from marketorch.models.ngrams import NgramTable
 from marketorch.models.tokenizer import PAD, SubwordTokenizer
+from marketorch.models.transformer import Block, SequenceDropout, rotary
 from marketorch.models.word_vectors import VectorBag, fit_head, ppmi_vectors
-
-
-class TextDropout(nn.Module):
-    """Drops the same channels at every position of a text (Gal & Ghahramani 2016).
-
-    One mask a text instead of one a token: an L-th of the random numbers, which on a CPU cost as
-    much as the matrix products they guard.
-    """
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``(B, L, D)`` to ``(B, L, D)``."""
-        if not self.training or not self.rate:
-            return x
-        return x * F.dropout(x.new_ones(len(x), 1, x.shape[2]), self.rate)
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention over ``(B, L, D)`` with rotary positions."""
-
-    def __init__(self, dim: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor, mask: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-        """``mask`` ``(B, 1, 1, L)`` is True where there is text."""
-        batch, length, dim = x.shape
-        q, k, v = self.qkv(x).view(batch, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
-        q, k = rotate(q, rotation), rotate(k, rotation)
-        heads = attend(q, k, v, mask)
-        return self.out(heads.transpose(1, 2).reshape(batch, length, dim))
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-    """Fused attention of ``(B, H, L, d)``; no dropout on the weights, which would unfuse it."""
-    if q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    # PyTorch's fused CPU kernel takes 1.3 (L 384) to 3 times (L 56) as long in bf16 as in fp32.
-    with torch.autocast("cpu", enabled=False):
-        heads = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask)
-    return heads.to(v.dtype)
 
 
 class Neighbours(nn.Module):
@@ -87,41 +42,6 @@ class Neighbours(nn.Module):
         padded = F.pad(x, (0, 0, self.reach, self.reach))
         shifted = [padded[:, i : i + length] for i in range(2 * self.reach + 1)]
         return x + F.gelu(self.mix(torch.cat(shifted, dim=-1)))
-
-
-class Block(nn.Module):
-    """Attention and a GELU feed-forward, each normalised before and added after."""
-
-    def __init__(self, dim: int, num_heads: int, mlp_ratio: float, dropout: float) -> None:
-        super().__init__()
-        hidden = int(dim * mlp_ratio)
-        self.attention_norm, self.mlp_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attention = Attention(dim, num_heads)
-        wide, narrow = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
-        self.mlp = nn.Sequential(wide, nn.GELU(), narrow)
-        self.dropout = TextDropout(dropout)
-        for last in (self.attention.out, narrow):  # a block starts close to doing nothing
-            nn.init.normal_(last.weight, std=0.02)
-            nn.init.zeros_(last.bias)
-
-    def forward(self, x: Tensor, mask: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-        """``(B, L, D)`` to ``(B, L, D)``."""
-        x = x + self.dropout(self.attention(self.attention_norm(x), mask, rotation))
-        return x + self.dropout(self.mlp(self.mlp_norm(x)))
-
-
-def rotary(length: int, head_dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosine and sine ``(L, head_dim / 2)`` of rotary positions."""
-    powers = torch.arange(0, head_dim, 2, device=device) / head_dim
-    angles = torch.arange(length, device=device)[:, None] / 10_000**powers
-    return angles.cos(), angles.sin()
-
-
-def rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Turns each pair of channels of ``(B, H, L, d)`` by its position's angle."""
-    cos, sin = (part.to(x.dtype) for part in rotation)
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
 
 
 class TextTransformer(nn.Module):
@@ -177,7 +97,7 @@ class TextTransformer(nn.Module):
         self.embedding = nn.Embedding(vocab_size, dim, padding_idx=PAD)
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
         self.embedding_norm, self.last_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.embedding_dropout = TextDropout(embedding_dropout)
+        self.embedding_dropout = SequenceDropout(embedding_dropout)
         self.neighbours = Neighbours(dim, neighbours) if neighbours else None
         self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, dropout) for _ in range(depth))
         self.word_vectors, self.probe = word_vectors, probe

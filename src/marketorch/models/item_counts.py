@@ -1,0 +1,70 @@
+"""The sceptics of recommendation: what everybody took, and what usually follows the last item.
+
+Both are counted, not trained. Shapes: B users, L items, N catalogue.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from marketorch.data.ragged import PAD, Ragged
+
+
+class Popularity(nn.Module):
+    """The same scores for everybody: how often each item was taken.
+
+    Args:
+        num_items: size of the catalogue.
+        length: accepted like any recommender's; the history does not matter.
+    """
+
+    counts: Tensor
+
+    def __init__(self, *, num_items: int, length: int = 1) -> None:
+        super().__init__()
+        self.length = length
+        self.register_buffer("counts", torch.zeros(num_items + 1))
+
+    def fit(self, histories: Ragged) -> None:
+        """Counts."""
+        self.counts = torch.bincount(histories.values, minlength=len(self.counts)).float()
+
+    def forward(self, items: Tensor) -> Tensor:
+        """Scores ``(B, N + 1)``."""
+        return self.counts.expand(len(items), -1)
+
+
+class Markov(nn.Module):
+    """First-order Markov chain: how often each item came right after the last one.
+
+    Popularity, scaled below one count, orders what never came.
+
+    Args:
+        num_items: size of the catalogue; the table has its square.
+        length: see `Popularity`; one item is read.
+    """
+
+    counts: Tensor
+
+    def __init__(self, *, num_items: int, length: int = 1) -> None:
+        super().__init__()
+        self.length = length
+        self.register_buffer("counts", torch.zeros(num_items + 1, num_items + 1))
+
+    def fit(self, histories: Ragged) -> None:
+        """Counts each step from an item to the next."""
+        size = len(self.counts)
+        values = histories.values.long()
+        inside = torch.ones(len(values), dtype=torch.bool)
+        inside[histories.offsets[1:] - 1] = False  # the last of a user leads nowhere
+        steps = inside.nonzero()[:, 0]
+        pairs = values[steps] * size + values[steps + 1]
+        self.counts = torch.bincount(pairs, minlength=size * size).view(size, size).float()
+        popularity = torch.bincount(values, minlength=size).float()
+        self.counts += 0.5 * popularity / popularity.max()
+
+    def forward(self, items: Tensor) -> Tensor:
+        """Scores ``(B, N + 1)``."""
+        last = ((items != PAD).sum(1, keepdim=True) - 1).clamp_min(0)
+        return self.counts[items.gather(1, last)[:, 0]]

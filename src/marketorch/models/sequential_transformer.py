@@ -1,0 +1,62 @@
+"""Next-item prediction by a causal transformer over a user's history (Kang & McAuley 2018, SASRec).
+
+Every position is trained at once: the state after item t predicts item t + 1. Items have one
+vector on the way in and another on the way out. Shapes: B users, L items, D width, N catalogue.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from marketorch.data.ragged import PAD
+from marketorch.models.transformer import Block, SequenceDropout, rotary
+
+
+class SequentialTransformer(nn.Module):
+    """States and scores of item histories ``(B, L)``, numbered from 1, padded with 0 at the end.
+
+    Args:
+        num_items: size of the catalogue.
+        length: items of a history that are read, the last ones.
+        dim, depth, num_heads, mlp_ratio: width, blocks, heads, feed-forward width over ``dim``.
+        dropout: on the embeddings and in the blocks.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_items: int,
+        length: int = 200,
+        dim: int = 128,
+        depth: int = 2,
+        num_heads: int = 2,
+        mlp_ratio: float = 4.0,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.length, self.head_dim = length, dim // num_heads
+        self.embedding = nn.Embedding(num_items + 1, dim, padding_idx=PAD)
+        nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        self.embedding_norm, self.last_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.dropout = SequenceDropout(dropout)
+        self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, dropout) for _ in range(depth))
+        self.output = nn.Linear(dim, num_items + 1)
+        nn.init.normal_(self.output.weight, std=0.02)
+        nn.init.zeros_(self.output.bias)
+
+    def states(self, items: Tensor) -> Tensor:
+        """What is known after each item ``(B, L, D)``; padding comes last, so none is looked at."""
+        x = self.dropout(self.embedding_norm(self.embedding(items)))
+        rotation = rotary(items.shape[1], self.head_dim, items.device)
+        for block in self.blocks:
+            x = block(x, None, rotation)
+        normed: Tensor = self.last_norm(x)
+        return normed
+
+    def forward(self, items: Tensor) -> Tensor:
+        """Scores of every item ``(B, N + 1)`` as the next one; column 0 is padding."""
+        last = ((items != PAD).sum(1) - 1).clamp_min(0)
+        states = self.states(items)[torch.arange(len(items), device=items.device), last]
+        scores: Tensor = self.output(states)
+        return scores

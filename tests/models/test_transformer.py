@@ -1,0 +1,47 @@
+"""The block's parts against written-out references on the same random weights."""
+
+import math
+
+import pytest
+import torch
+
+from marketorch.models.transformer import Attention, SequenceDropout, rotary, rotate
+
+
+def test_rotary_scores_depend_on_the_distance_alone():
+    q, k = torch.randn(1, 1, 1, 8), torch.randn(1, 1, 1, 8)
+    rotation = rotary(30, 8, torch.device("cpu"))
+    turned_q, turned_k = (
+        rotate(q.expand(1, 1, 30, 8), rotation),
+        rotate(k.expand(1, 1, 30, 8), rotation),
+    )
+    scores = (turned_q @ turned_k.transpose(-1, -2))[0, 0]
+    torch.testing.assert_close(scores[5, 2], scores[25, 22], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(scores[5, 2], scores[5, 3])
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_equals_the_formula(causal):
+    torch.manual_seed(0)
+    layer, x = Attention(16, 2), torch.randn(2, 5, 16)
+    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]]).bool()
+    rotation = rotary(5, 8, torch.device("cpu"))
+    q, k, v = layer.qkv(x).chunk(3, dim=-1)
+    heads = []
+    for head in range(2):
+        part = slice(8 * head, 8 * head + 8)
+        scores = rotate(q[..., part], rotation) @ rotate(k[..., part], rotation).transpose(1, 2)
+        allowed = torch.ones(5, 5).tril().bool() if causal else mask[:, None]
+        scores = (scores / math.sqrt(8)).masked_fill(~allowed, -torch.inf)
+        heads.append(scores.softmax(-1) @ v[..., part])
+    expected = layer.out(torch.cat(heads, -1))
+    actual = layer(x, None if causal else mask[:, None, None], rotation)
+    torch.testing.assert_close(actual[mask], expected[mask], rtol=1e-4, atol=1e-5)
+
+
+def test_sequence_dropout_drops_the_same_channels_everywhere():
+    layer = SequenceDropout(0.5).train()
+    out = layer(torch.ones(4, 7, 64))
+    assert torch.equal(out[:, :1].expand_as(out), out)
+    assert 0.3 < (out == 0).float().mean() < 0.7
+    assert torch.equal(layer.eval()(torch.ones(1, 2, 3)), torch.ones(1, 2, 3))

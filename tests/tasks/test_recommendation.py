@@ -1,0 +1,172 @@
+"""Ranking metrics against written-out ones, the task on tiny data, and the sceptics' counts."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from marketorch import compose, evaluate, load_run, train
+from marketorch.data.events import EventDataset
+from marketorch.data.ragged import Ragged
+from marketorch.engine import optim
+from marketorch.engine.trainer import Trainer
+from marketorch.models.item_counts import Markov, Popularity
+from marketorch.models.sequential_transformer import SequentialTransformer
+from marketorch.tasks.ranking import Coverage, RankMetric, mean_ranks
+from marketorch.tasks.recommendation import Recommendation
+
+
+def written_out(scores: list[float], targets: list[int], k: int) -> dict[str, float]:
+    """Recall, NDCG and MRR of one user, ties by the mean of their ranks, in plain Python."""
+    ranks = []
+    for target in targets:
+        above = sum(s > scores[target] for s in scores)
+        tied = sum(s == scores[target] for s in scores)
+        ranks.append(above + sum(range(1, tied + 1)) / tied)
+    gains = [1 / math.log2(1 + rank) for rank in ranks if rank <= k]
+    ideal = [1 / math.log2(2 + i) for i in range(min(k, len(targets)))]
+    return {
+        "recall": len(gains) / len(targets),
+        "ndcg": sum(gains) / sum(ideal),
+        "mrr": max((1 / rank for rank in ranks if rank <= k), default=0.0),
+    }
+
+
+def padded(rows: list[list[int]]) -> Tensor:
+    return Ragged.of(rows).pad(torch.arange(len(rows)))
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+@pytest.mark.parametrize("levels", [4, 1000])
+def test_metrics_equal_the_written_out_ones_with_and_without_ties(k: int, levels: int) -> None:
+    torch.manual_seed(k + levels)
+    scores = torch.randint(0, levels, (50, 21)).float()
+    scores[:, 0] = -torch.inf
+    targets = [(torch.randperm(20)[: 1 + i % 4] + 1).tolist() for i in range(50)]
+    ranks = mean_ranks(scores, padded(targets))
+    expected = [written_out(s, t, k) for s, t in zip(scores.tolist(), targets, strict=True)]
+    for kind in ("recall", "ndcg", "mrr"):
+        metric = RankMetric(kind, k)
+        metric.update(ranks[:20])
+        metric.update(ranks[20:])
+        mean = sum(row[kind] for row in expected) / len(expected)
+        assert float(metric.compute()) == pytest.approx(mean, abs=1e-6), kind
+
+
+def test_equal_scores_for_everything_are_worth_what_chance_is_worth() -> None:
+    scores = torch.zeros(4, 101)
+    scores[:, 0] = -torch.inf
+    assert mean_ranks(scores, torch.tensor([[1], [50], [99], [100]])).tolist() == [[50.5]] * 4
+
+
+def test_a_score_that_is_no_number_or_masked_is_a_miss() -> None:
+    scores = torch.tensor([[-torch.inf, 1.0, torch.nan, 2.0, -torch.inf]])
+    assert (mean_ranks(scores, torch.tensor([[2, 4]])) > 3).all()
+    metric = RankMetric("recall", 2)
+    metric.update(mean_ranks(scores, torch.tensor([[3, 4]])))
+    assert float(metric.compute()) == 0.5  # what cannot be shown stays in the denominator
+
+
+def test_coverage_is_the_share_of_items_in_some_list() -> None:
+    metric = Coverage(10, 2)
+    metric.update(torch.tensor([[1, 2, 3], [2, 4, 5]]))
+    assert float(metric.compute()) == pytest.approx(0.3)
+
+
+# -- models -----------------------------------------------------------------------------------
+
+HISTORIES = Ragged.of([[1, 2, 3, 1], [2, 3], [4]])
+
+
+def test_the_sceptics_count() -> None:
+    popularity, markov = Popularity(num_items=4), Markov(num_items=4)
+    popularity.fit(HISTORIES)
+    markov.fit(HISTORIES)
+    items = torch.tensor([[4, 2, 0], [1, 3, 1]])
+    assert popularity(items)[0].tolist() == [0, 2, 2, 2, 1]
+    followed = markov(items)
+    assert followed.argmax(1).tolist() == [3, 2]  # after 2 came 3, twice; after 1 came 2
+    assert followed[0, 3] == 2.5
+    assert followed[0].argsort(descending=True).tolist()[-2:] == [4, 0]  # then by popularity
+
+
+def test_the_future_and_padding_change_nothing() -> None:
+    torch.manual_seed(0)
+    model = SequentialTransformer(num_items=9, dim=16, num_heads=2).eval()
+    items = torch.tensor([[1, 2, 3, 4, 5], [6, 7, 0, 0, 0]])
+    states = model.states(items)
+    torch.testing.assert_close(model.states(items[:, :3]), states[:, :3], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(model(items[1:, :2]), model(items)[1:], rtol=1e-4, atol=1e-5)
+
+
+# -- task -------------------------------------------------------------------------------------
+
+
+def rings(training: bool) -> EventDataset:
+    """Twelve users who walk round a ring of twelve items."""
+    rows = [[(start + step) % 12 + 1 for step in range(6)] for start in range(12)]
+    targets = None if training else Ragged.of([[(row[-1]) % 12 + 1] for row in rows])
+    return EventDataset(Ragged.of(rows), list("abcdefghijkl"), targets, training=training)
+
+
+def test_learns_what_comes_next(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    task = Recommendation(
+        model=lambda num_items: SequentialTransformer(
+            num_items=num_items, dim=16, depth=1, num_heads=2, dropout=0.0
+        ),
+        schema={"num_items": 12},
+        at=(1,),
+    )
+    trainer = Trainer(run_dir=tmp_path, device="cpu", precision="fp32", epochs=80, batch_size=12)
+    report = trainer.fit(task, rings(True), rings(False), lambda m: optim.adamw(m, lr=1e-2))
+    assert report["metrics"]["val/ndcg@1"] == 1.0
+
+
+def test_positions_are_a_sample_of_all(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = SequentialTransformer(num_items=12, dim=16, depth=1, num_heads=2)
+    task = Recommendation(
+        model=lambda num_items: model, schema={"num_items": 12}, positions=7
+    ).eval()
+    batch = task.encode(rings(True)).__getitems__(list(range(12)))
+    assert float(task(batch).weight) == 7
+    task.positions = 10_000
+    assert float(task(batch).weight) == 12 * 5
+
+
+def test_what_a_user_has_taken_is_never_shown() -> None:
+    torch.manual_seed(0)
+    task = Recommendation(
+        model=lambda num_items: SequentialTransformer(num_items=num_items, dim=16, num_heads=2),
+        schema={"num_items": 12},
+        at=(6,),
+    ).eval()
+    data = rings(False)
+    predictions = task.predict(task.encode(data).__getitems__(list(range(12))))
+    for history, shown in zip(
+        data.histories.pad(torch.arange(12)).tolist(), predictions["items"].tolist(), strict=True
+    ):
+        assert sorted(history + shown) == list(range(1, 13))
+    rows = task.rows(predictions, data)
+    assert len(rows[0]["items"]) == len(rows[0]["scores"]) == 6
+
+
+def test_a_run_from_an_event_log_to_a_ranked_list(tmp_path: Path) -> None:
+    rows = [(f"u{u}", (u + s) % 15, s) for u in range(30) for s in range(8)]
+    log = tmp_path / "log.csv"
+    pd.DataFrame(rows, columns=["user", "item", "time"]).to_csv(log, index=False)
+    recipe = ["experiment=recommender_ml1m", "data=event_log", f"data.path={log}", "data.time=time"]
+    sizes = ["model.dim=16", "model.depth=1", "trainer.epochs=60", "trainer.precision=fp32"]
+    config = compose([*recipe, *sizes, "trainer.device=cpu", f"run_dir={tmp_path / 'run'}"])
+    train(config)
+    result = evaluate(tmp_path / "run")
+    assert result["metrics"]["ndcg@10"] > result["baselines"]["popularity"]["ndcg@10"]
+    assert result["baselines"]["markov"]["recall@10"] == 1.0
+    row = load_run(tmp_path / "run").predict("3 4 5")[0]
+    assert row["items"][0] == 6
