@@ -6,7 +6,7 @@ Any other key=value overrides the run's config; ``torchrun`` shares the work bet
 from __future__ import annotations
 
 from marketorch import evaluate
-from marketorch.config import arguments_or_help, split_option, yes_or_no
+from marketorch.command_line import arguments_or_help, split_option, yes_or_no
 from marketorch.errors import ConfigError, guard
 
 

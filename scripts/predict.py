@@ -8,7 +8,7 @@ keeps the first N. Any other key=value overrides the run's config (data.text=bod
 from __future__ import annotations
 
 from marketorch import load_run
-from marketorch.config import arguments_or_help, split_option, whole_number
+from marketorch.command_line import arguments_or_help, split_option, whole_number
 from marketorch.errors import ConfigError, guard
 from marketorch.prediction import predict_file
 

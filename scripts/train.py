@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from marketorch import compose, train
-from marketorch.config import load, run_main, split_option
+from marketorch.command_line import split_option
+from marketorch.config import load, run_main
 from marketorch.errors import guard
 from marketorch.runs import find_resumable
 

@@ -254,18 +254,3 @@ def test_a_sweep_over_a_misspelt_key_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "argv", ["train.py", "-m", "sede=0,1"])
     with pytest.raises(ConfigError, match=r"'sede'.*'seed'"):
         configs.run_main(lambda overrides: pytest.fail("it ran"))
-
-
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_a_script_prints_its_usage(flag: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr(sys, "argv", ["evaluate.py", flag])
-    with pytest.raises(SystemExit) as caught:
-        configs.arguments_or_help("Measures a run.")
-    assert caught.value.code == 0
-    assert capsys.readouterr().out == "Measures a run.\n"
-
-
-def test_options_of_a_script_are_split_off() -> None:
-    arguments = ["run=a", "split=test", "seed=1", "run=b"]
-    assert configs.split_option(arguments, "run") == ("b", ["split=test", "seed=1"])
-    assert configs.split_option(arguments, "input") == (None, arguments)

@@ -34,7 +34,7 @@ from hf_trainer import save_checkpoint, train_with_trainer
 from rounds import CLOCKS, WARM_UP, Meter, Side, Speed, alternate, ratios, summary
 
 from marketorch import Task, Trainer, build, build_task, compose
-from marketorch.config import split_option
+from marketorch.command_line import split_option
 from marketorch.data.synthetic.review_data import SyntheticReviews
 from marketorch.data.text import TextData
 from marketorch.engine import loading, optim

@@ -307,18 +307,6 @@ def run_main(function: Callable[[list[str]], object], name: str = "train") -> No
     hydra.main(version_base=None, config_path=str(config_dir()), config_name=name)(job)()
 
 
-def arguments_or_help(usage: str) -> list[str]:
-    """The arguments of a script that takes ``key=value`` alone; ``--help`` prints its ``usage``."""
-    arguments = sys.argv[1:]
-    flags = [a for a in arguments if a.startswith("-")]
-    if {"-h", "--help"} & set(flags):
-        print(usage.strip())
-        raise SystemExit(0)
-    if flags:
-        raise ConfigError(f"Unknown flag {flags[0]}; options are written key=value.")
-    return arguments
-
-
 def help_text() -> str:
     """What ``train.py --help`` prints: the calls, the experiments, the groups and every key."""
     experiments = [
@@ -343,24 +331,3 @@ def headline(path: Path) -> str:
     comments = itertools.takewhile(lambda line: line.startswith("#"), lines)
     text = " ".join(c.lstrip("# ") for c in comments if not c.startswith("# @package"))
     return text.partition(". ")[0].rstrip(".") + "."
-
-
-def split_option(arguments: Sequence[str], key: str) -> tuple[str | None, list[str]]:
-    """Takes ``key=value`` out of command-line arguments: (value or None, the others)."""
-    values = [a.partition("=")[2] for a in arguments if a.startswith(f"{key}=")]
-    others = [a for a in arguments if not a.startswith(f"{key}=")]
-    return (values[-1] if values else None), others
-
-
-def whole_number(key: str, text: str) -> int:
-    """Reads the value of a command-line option. ConfigError if it is no number from 0 up."""
-    if not text.isdecimal():
-        raise ConfigError(f"{key}={text}: expected a whole number, 0 or more.")
-    return int(text)
-
-
-def yes_or_no(key: str, text: str) -> bool:
-    """Reads ``true`` or ``false``. ConfigError if it is neither."""
-    if text.lower() not in ("true", "false"):
-        raise ConfigError(f"{key}={text}: expected true or false.")
-    return text.lower() == "true"
