@@ -285,8 +285,8 @@ def _baselines(run: Run, dataset: Dataset) -> dict[str, dict[str, float]]:
     results = {}
     for name in run.config.baselines:
         model = configs.compose(["~experiment", f"model={name}"]).model
-        plain_task = {"_target_": run.config.task["_target_"]}
-        task = configs.build(plain_task, model=configs.build(model), schema=run.task.schema)
+        # The run's own task settings: what is masked and how it is measured must be the same.
+        task = configs.build(run.config.task, model=configs.build(model), schema=run.task.schema)
         prepare(task, run.data.split("train"))
         task.to(run.device).eval()
         results[name] = measure(task, task.encode(dataset), **run.loop)

@@ -140,8 +140,23 @@ def test_missing_columns_and_values_are_named(tmp_path: Path) -> None:
 def test_items_of_an_unknown_user_can_be_given(tmp_path: Path) -> None:
     data = log(tmp_path / "log.csv", THREE, time="time")
     assert sequences(data.inputs("b e").histories) == [[2, 5]]
+    titles = tmp_path / "titles.csv"
+    pd.DataFrame({"item": list("abcde"), "title": list("ABCDE")}).to_csv(titles, index=False)
+    titled = EventData(path=data.path, titles=str(titles))
+    assert titled.inputs("b e").titles["e"] == "E"
     with pytest.raises(DataError, match="the catalogue has no item q"):
         data.inputs("b q")
     again = data.inputs(str(tmp_path / "log.csv"))
     assert again.ids == ["ann", "bob", "cyd"]
     assert sequences(again.histories)[1] == [5, 3, 2]
+
+
+def test_unknown_items_to_recommend_for_are_skipped_aloud(tmp_path: Path, capsys: Any) -> None:
+    data = log(tmp_path / "log.csv", THREE, time="time")
+    mixed = log(tmp_path / "new.csv", [("dan", "a", 1), ("dan", "new", 2), ("dan", "c", 3)])
+    assert sequences(data.inputs(mixed.path).histories) == [[1, 3]]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 3 events are of unknown items: skipped" in said
+    strange = log(tmp_path / "strange.csv", [("dan", "x", 1), ("dan", "y", 2)])
+    with pytest.raises(DataError, match="the catalogue has none of its items"):
+        data.inputs(strange.path)

@@ -127,15 +127,21 @@ class EventData:
     def inputs(self, source: str) -> EventDataset:
         """Reads an event log, or a user's items written as ``12 7 30``, to recommend for."""
         if not Path(source).suffix:
-            known = {str(item): number for number, item in enumerate(self.items, start=1)}
+            number_of = {str(item): number for number, item in enumerate(self.items, start=1)}
             wanted = source.split()
-            unknown = [item for item in wanted if item not in known]
+            unknown = [item for item in wanted if item not in number_of]
             if unknown:
                 raise DataError(f"input: the catalogue has no item {some(unknown)}.")
-            return EventDataset(Ragged.of([[known[item] for item in wanted]]), self.items)
+            history = Ragged.of([[number_of[item] for item in wanted]])
+            return EventDataset(history, self.items, titles=self.titles)
         events = self._ordered(source)
         numbers = pd.Categorical(events[self.item], categories=list(self.items)).codes + 1
-        users, histories = _by_user(events[self.user].to_numpy(), numbers)
+        known = numbers > 0
+        if not known.any():
+            raise DataError(f"{source}: the catalogue has none of its items.")
+        if not known.all():
+            say(f"{int((~known).sum()):,} of {len(known):,} events are of unknown items: skipped.")
+        users, histories = _by_user(events[self.user].to_numpy()[known], numbers[known])
         return EventDataset(histories, self.items, None, users.tolist(), self.titles)
 
     def fingerprint(self) -> str:
@@ -255,10 +261,10 @@ class EventData:
                 raise DataError(f"{path}, row {int(nulls.argmax()) + 1}: '{name}' is empty.")
             if events[name].dtype == object and name in (self.user, self.item):
                 events[name] = events[name].map(str)
-        if self.rating:
-            events = events[events[self.rating] >= self.min_rating]
         if self.time:
             events[self.time] = _times(events[self.time], path)
+        if self.rating:
+            events = events[events[self.rating] >= self.min_rating]
         order = [self.user] + ([self.time] if self.time else [])
         return events.sort_values(order, kind="stable", ignore_index=True)
 
@@ -306,9 +312,7 @@ def shortened(sequences: Ragged, by: Tensor) -> Ragged:
     place = torch.arange(len(sequences.values))
     owner = torch.repeat_interleave(torch.arange(len(sequences)), sequences.lengths)
     kept = place < (sequences.offsets[1:] - by)[owner]
-    lengths = sequences.lengths - by
-    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
-    return Ragged(sequences.values[kept], offsets)
+    return Ragged.packed(sequences.values[kept], sequences.lengths - by)
 
 
 def windows(sequences: Ragged, steps: int) -> tuple[Ragged, Tensor]:
@@ -323,14 +327,12 @@ def windows(sequences: Ragged, steps: int) -> tuple[Ragged, Tensor]:
     ends = sequences.offsets[1:][owners] - (numbers[owners] - 1 - rank) * steps
     starts = torch.maximum(sequences.offsets[:-1][owners], ends - steps - 1)
     lengths = ends - starts
-    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
-    place = torch.arange(int(offsets[-1])) + torch.repeat_interleave(starts - offsets[:-1], lengths)
-    return Ragged(sequences.values[place], offsets), owners
+    shift = torch.repeat_interleave(starts - (lengths.cumsum(0) - lengths), lengths)
+    place = torch.arange(len(shift)) + shift
+    return Ragged.packed(sequences.values[place], lengths), owners
 
 
 def chosen(sequences: Ragged, rows: Tensor) -> Ragged:
     """The sequences where ``rows`` ``(U,)`` is True."""
     kept = torch.repeat_interleave(rows, sequences.lengths)
-    lengths = sequences.lengths[rows]
-    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), lengths.cumsum(0)])
-    return Ragged(sequences.values[kept], offsets)
+    return Ragged.packed(sequences.values[kept], sequences.lengths[rows])

@@ -31,6 +31,11 @@ class Ragged:
             values[start : start + len(sequence)] = sequence
         return cls(torch.from_numpy(values), torch.from_numpy(offsets))
 
+    @classmethod
+    def packed(cls, values: Tensor, lengths: Tensor) -> Ragged:
+        """Sequences that stand one after the other in ``values``."""
+        return cls(values, torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -68,7 +68,7 @@ class Recommendation(Task):
         model: Callable[..., Any],
         schema: dict[str, Any],
         positions: int = 8192,
-        at: Sequence[int] = (10, 20),
+        at: Sequence[int] = (10,),
         mask_seen: bool = True,
     ) -> None:
         super().__init__()
