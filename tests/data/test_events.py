@@ -68,6 +68,13 @@ def test_users_can_be_left_out_of_validation(tmp_path: Path) -> None:
     assert data.split("test").ids == ["ann", "bob"]
 
 
+def test_nothing_validates_a_last_run(tmp_path: Path) -> None:
+    data = log(tmp_path / "log.csv", THREE, time="time", validate=False)
+    assert data.split("validation") is None
+    assert sequences(data.split("train").histories) == [[1, 2, 3, 4], [5, 3], [1, 4]]
+    assert sequences(data.split("test").histories) == [[1, 2, 3, 4], [5, 3]]
+
+
 def test_no_step_of_training_is_lost_or_seen_twice() -> None:
     whole = Ragged.of([list(range(1, 12)), [20, 21], [30], [40, 41, 42, 43]])
     pieces, owners = windows(whole, 3)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from marketorch import compose, evaluate, load_run, train
@@ -16,7 +17,9 @@ from marketorch.data.ragged import Ragged
 from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
 from marketorch.models.item_counts import Markov, Popularity
+from marketorch.models.recommender import Positives, VectorRecommender
 from marketorch.models.sequential_transformer import SequentialTransformer
+from marketorch.tasks.catalogue_loss import FullSoftmax
 from marketorch.tasks.ranking import Coverage, RankMetric, mean_ranks
 from marketorch.tasks.recommendation import Recommendation
 
@@ -85,9 +88,10 @@ HISTORIES = Ragged.of([[1, 2, 3, 1], [2, 3], [4]])
 
 def test_the_sceptics_count() -> None:
     popularity, markov = Popularity(num_items=4), Markov(num_items=4)
-    popularity.fit(HISTORIES)
-    markov.fit(HISTORIES)
-    items = torch.tensor([[4, 2, 0], [1, 3, 1]])
+    train = EventDataset(HISTORIES, list("abcd"), training=True)
+    popularity.fit(train)
+    markov.fit(train)
+    items = {"items": torch.tensor([[4, 2, 0], [1, 3, 1]])}
     assert popularity(items)[0].tolist() == [0, 2, 2, 2, 1]
     followed = markov(items)
     assert followed.argmax(1).tolist() == [3, 2]  # after 2 came 3, twice; after 1 came 2
@@ -101,7 +105,31 @@ def test_the_future_and_padding_change_nothing() -> None:
     items = torch.tensor([[1, 2, 3, 4, 5], [6, 7, 0, 0, 0]])
     states = model.states(items)
     torch.testing.assert_close(model.states(items[:, :3]), states[:, :3], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(model(items[1:, :2]), model(items)[1:], rtol=1e-4, atol=1e-5)
+    scores = model({"items": items})
+    torch.testing.assert_close(model({"items": items[1:, :2]}), scores[1:], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("number", [5, 1500])
+def test_the_softmax_in_chunks_is_cross_entropy(number: int) -> None:
+    """The same loss and gradients, with several positives a query and padding impossible."""
+    torch.manual_seed(0)
+    queries = torch.randn(number, 8, requires_grad=True)
+    output = torch.nn.Linear(8, 12)
+    rows = torch.randint(0, number, (2 * number,)).sort().values
+    positives = Positives(queries, rows, torch.randint(1, 12, (2 * number,)))
+
+    class Model(VectorRecommender):
+        def catalogue(self, items: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+            return output.weight, output.bias
+
+    wanted = [queries, output.weight, output.bias]
+    loss = FullSoftmax(11)(Model(), positives)
+    actual = torch.autograd.grad(2 * loss, wanted)
+    scores = output(queries)[rows].index_fill(1, torch.tensor([0]), -torch.inf)
+    reference = F.cross_entropy(scores, positives.targets, reduction="sum")
+    torch.testing.assert_close(loss, reference, rtol=1e-5, atol=1e-3)
+    for gradient, other in zip(actual, torch.autograd.grad(2 * reference, wanted), strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-4, atol=1e-4)
 
 
 # -- task -------------------------------------------------------------------------------------

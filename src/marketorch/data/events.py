@@ -70,6 +70,7 @@ class EventData:
         without_validation: JSON list of users whose second-last item is not to be validated on.
         titles: table with the item column and a title.
         title: its column.
+        validate: hold out a validation part; False trains on it, too: the last run of a recipe.
 
     Raises:
         DataError: on reading, with the file, the row or the column, what was found and expected.
@@ -91,11 +92,12 @@ class EventData:
         without_validation: str | None = None,
         titles: str | None = None,
         title: str = "title",
+        validate: bool = True,
     ) -> None:
         if duplicates not in ("keep", "first", "last"):
             raise DataError(f"data.duplicates is '{duplicates}'; expected keep, first or last.")
         self.path, self.user, self.item, self.time = path, user, item, time
-        self.window = window
+        self.window, self.validate = window, validate
         self.rating, self.min_rating, self.duplicates = rating, min_rating, duplicates
         self.core = {item: min_item_events, user: min_user_events}
         self.without_validation, self.titles_path, self.title = without_validation, titles, title
@@ -112,10 +114,12 @@ class EventData:
             "num_examples": len(train.values),
         }
 
-    def split(self, name: str) -> EventDataset:
-        """Histories to learn from, or histories with what came next."""
+    def split(self, name: str) -> EventDataset | None:
+        """Histories to learn from, or histories with what came next; None: nothing validates."""
         if name not in SPLITS:
             raise DataError(f"The data have no {name} split (found: {', '.join(SPLITS)}).")
+        if name == "validation" and not self.validate:
+            return None
         histories, users = self._histories[name], self._users[name]
         if name == "train":
             histories, owners = windows(histories, self.window)
@@ -201,7 +205,7 @@ class EventData:
             )
         if not enough.any():
             raise DataError(f"{self.path}: no user has {MINIMUM} events; nothing can be held out.")
-        validated = enough.clone()
+        validated = enough & self.validate
         if self.without_validation:
             skipped = pd.read_json(self.without_validation, typ="series").tolist()
             validated &= ~torch.from_numpy(np.isin(users, skipped))

@@ -6,12 +6,13 @@ Both are counted, not trained. Shapes: B users, L items, N catalogue.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from marketorch.data.ragged import PAD, Ragged
+from marketorch.data.events import EventDataset
+from marketorch.models.recommender import Recommender, last_index
 
 
-class Popularity(nn.Module):
+class Popularity(Recommender):
     """The same scores for everybody: how often each item was taken.
 
     Args:
@@ -26,16 +27,16 @@ class Popularity(nn.Module):
         self.length = length
         self.register_buffer("counts", torch.zeros(num_items + 1))
 
-    def fit(self, histories: Ragged) -> None:
+    def fit(self, train: EventDataset) -> None:
         """Counts."""
-        self.counts = torch.bincount(histories.values, minlength=len(self.counts)).float()
+        self.counts = torch.bincount(train.histories.values, minlength=len(self.counts)).float()
 
-    def forward(self, items: Tensor) -> Tensor:
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """Scores ``(B, N + 1)``."""
-        return self.counts.expand(len(items), -1)
+        return self.counts.expand(len(batch["items"]), -1)
 
 
-class Markov(nn.Module):
+class Markov(Recommender):
     """First-order Markov chain: how often each item came right after the last one.
 
     Popularity, scaled below one count, orders what never came.
@@ -52,9 +53,9 @@ class Markov(nn.Module):
         self.length = length
         self.register_buffer("counts", torch.zeros(num_items + 1, num_items + 1))
 
-    def fit(self, histories: Ragged) -> None:
+    def fit(self, train: EventDataset) -> None:
         """Counts each step from an item to the next."""
-        size = len(self.counts)
+        size, histories = len(self.counts), train.histories
         values = histories.values.long()
         inside = torch.ones(len(values), dtype=torch.bool)
         inside[histories.offsets[1:] - 1] = False  # the last of a user leads nowhere
@@ -64,7 +65,7 @@ class Markov(nn.Module):
         popularity = torch.bincount(values, minlength=size).float()
         self.counts += 0.5 * popularity / popularity.max()
 
-    def forward(self, items: Tensor) -> Tensor:
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """Scores ``(B, N + 1)``."""
-        last = ((items != PAD).sum(1, keepdim=True) - 1).clamp_min(0)
-        return self.counts[items.gather(1, last)[:, 0]]
+        items = batch["items"]
+        return self.counts[items.gather(1, last_index(items)[:, None])[:, 0]]

@@ -99,7 +99,9 @@ class TextTransformer(nn.Module):
         self.embedding_norm, self.last_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.embedding_dropout = SequenceDropout(embedding_dropout)
         self.neighbours = Neighbours(dim, neighbours) if neighbours else None
-        self.blocks = nn.ModuleList(Block(dim, num_heads, mlp_ratio, dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            Block(dim, num_heads, mlp_ratio, SequenceDropout(dropout)) for _ in range(depth)
+        )
         self.word_vectors, self.probe = word_vectors, probe
         self.ngrams: NgramTable | None = None
         self.inherited: NgramTable | None = None

@@ -1,7 +1,7 @@
 """The transformer block that every sequence model is made of.
 
-Pre-norm (Xiong et al. 2020), rotary positions (Su et al. 2021), PyTorch's fused attention, one
-dropout mask a sequence. Shapes: B sequences, L positions, D width, H heads, d = D / H.
+Pre-norm (Xiong et al. 2020), rotary positions (Su et al. 2021), PyTorch's fused attention.
+Shapes: B sequences, L positions, D width, H heads, d = D / H.
 """
 
 from __future__ import annotations
@@ -63,16 +63,19 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
 
 
 class Block(nn.Module):
-    """Attention and a GELU feed-forward, each normalised before and added after."""
+    """Attention and a GELU feed-forward, each normalised before and added after.
 
-    def __init__(self, dim: int, num_heads: int, mlp_ratio: float, dropout: float) -> None:
+    ``dropout`` is a module: `SequenceDropout`, or torch's, which also tells positions apart.
+    """
+
+    def __init__(self, dim: int, num_heads: int, mlp_ratio: float, dropout: nn.Module) -> None:
         super().__init__()
         hidden = int(dim * mlp_ratio)
         self.attention_norm, self.mlp_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attention = Attention(dim, num_heads)
         wide, narrow = nn.Linear(dim, hidden), nn.Linear(hidden, dim)
         self.mlp = nn.Sequential(wide, nn.GELU(), narrow)
-        self.dropout = SequenceDropout(dropout)
+        self.dropout = dropout
         for last in (self.attention.out, narrow):  # a block starts close to doing nothing
             nn.init.normal_(last.weight, std=0.02)
             nn.init.zeros_(last.bias)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torchmetrics import MetricCollection
 
 from marketorch.data.events import EventDataset
 from marketorch.data.ragged import PAD
 from marketorch.engine.metrics import MeanOfSums
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
+from marketorch.tasks.catalogue_loss import FullSoftmax
 from marketorch.tasks.ranking import Coverage, RankMetric, mean_ranks
 
 
@@ -76,11 +76,12 @@ class Recommendation(Task):
         self.at, self.mask_seen = tuple(at), mask_seen
         self.main_metric = f"ndcg@{self.at[0]}"
         self.model: Any = model(num_items=schema["num_items"])
+        self.loss = FullSoftmax(schema["num_items"])
 
     def prepare(self, train: EventDataset) -> None:
         """Counts what a model counts."""
         if hasattr(self.model, "fit"):
-            self.model.fit(train.histories)
+            self.model.fit(train)
 
     def encode(self, dataset: EventDataset) -> HistoryDataset:
         """Histories as the model reads them."""
@@ -88,19 +89,13 @@ class Recommendation(Task):
 
     def forward(self, batch: Batch) -> Step:
         """Cross-entropy over the catalogue at a random choice of the batch's positions."""
-        items = batch["items"]
-        before, after = items[:, :-1], items[:, 1:]
-        rows, columns = (after != PAD).nonzero(as_tuple=True)
-        if len(rows) > self.positions:
-            kept = torch.randperm(len(rows), device=rows.device)[: self.positions]
-            rows, columns = rows[kept], columns[kept]
-        logits = self.model.output(self.model.states(before)[rows, columns]).float()
-        loss = F.cross_entropy(logits, after[rows, columns], reduction="sum")
-        return Step(loss, torch.tensor(float(len(rows)), device=items.device))
+        positives = self.model.positives(batch).sample(self.positions)
+        loss = self.loss(self.model, positives)
+        return Step(loss, loss.new_tensor(float(len(positives.rows))))
 
     def predict(self, batch: Batch) -> Predictions:
         """The best items ``(B, k)`` with their scores, and the ranks of the targets ``(B, T)``."""
-        scores = self.model(batch["items"]).float().clone()
+        scores = self.model(batch).float().clone()
         scores[:, PAD] = -torch.inf
         if self.mask_seen:
             scores.scatter_(1, batch["seen"], -torch.inf)
