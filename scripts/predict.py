@@ -2,7 +2,10 @@
 
 ``output`` is .jsonl, .csv or .parquet; without it a table is printed. ``rank=CLASS`` sorts by that
 class's probability (a triage list), ``contains=TEXT`` keeps the rows that mention TEXT, ``top=N``
-keeps the first N. Any other key=value overrides the run's config (data.text=body, say).
+keeps the first N. A recommender takes ``input="260 1196"`` (a history of items), ``input=user:42``
+(a user of the log), ``input=item:260`` (what goes with an item) or an event log, and
+``exclude="1 2"``, items never to recommend. Any other key=value
+overrides the run's config (data.text=body, say).
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from marketorch.command_line import arguments_or_help, split_option, whole_numbe
 from marketorch.errors import ConfigError, guard
 from marketorch.prediction import predict_file
 
-OPTIONS = ("run", "input", "output", "explain", "rank", "contains", "top")
+OPTIONS = ("run", "input", "output", "explain", "rank", "contains", "exclude", "top")
 
 
 def main(arguments: list[str]) -> None:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from marketorch import Task, build_task, check, compose, train
 from marketorch.config import config_dir
+from marketorch.data.catalogue import Catalogue
 from marketorch.data.events import EventDataset
 from marketorch.data.ragged import Ragged
 from marketorch.data.splits import UNLABELLED
@@ -48,13 +49,16 @@ def histories() -> EventDataset:
     """Twelve users with up to eight of twenty items."""
     items = torch.arange(12)[:, None] * 3 + torch.arange(8)
     rows = [(row % 20 + 1)[: 3 + user % 6].tolist() for user, row in enumerate(items)]
-    return EventDataset(Ragged.of(rows), [f"item {i}" for i in range(20)], training=True)
+    catalogue = Catalogue([f"item {i}" for i in range(20)], list(range(12)))
+    return EventDataset(
+        Ragged.of(rows), catalogue, users=torch.arange(1, 13), ids=catalogue.users, training=True
+    )
 
 
 def small_data(config: DictConfig) -> tuple[TextDataset | EventDataset, dict[str, Any]]:
     """A few examples of the experiment's kind and what describes them."""
-    if config.data["_target_"].endswith(".EventData"):
-        return histories(), {"num_items": 20, "num_examples": 12}
+    if config.task["_target_"].endswith(".Recommendation"):
+        return histories(), {"num_items": 20, "num_users": 12, "num_examples": 12}
     data = texts()
     counts = [int((data.labels == i).sum()) for i in range(3)] if data.labels is not None else []
     return data, {"classes": CLASSES, "class_counts": counts, "num_examples": len(data)}
@@ -66,7 +70,7 @@ def prepared(config: DictConfig) -> tuple[Task, Any]:
     torch.manual_seed(0)
     task = build_task(config, schema)
     task.prepare(data)
-    return task, Fetcher(task.encode(data))[Key(0, 0, 0, list(range(len(data))))]
+    return task, Fetcher(task.encode(data))[Key(0, 0, 0, list(range(len(task.encode(data)))))]
 
 
 def test_no_experiment_is_left_out() -> None:
@@ -77,8 +81,12 @@ def test_no_experiment_is_left_out() -> None:
 def test_every_parameter_gets_a_finite_gradient(experiment: str) -> None:
     config = shrunk(experiment)
     task, batch = prepared(config)
+    data, _ = small_data(config)
+    if isinstance(data, EventDataset):
+        data.training = False
+    encoded = task.encode(data)
     with torch.no_grad():
-        predictions = task.eval().predict(batch)
+        predictions = task.eval().predict(Fetcher(encoded)[Key(0, 0, 0, [*range(len(encoded))])])
     for name, value in predictions.items():
         # What a user has already taken is never for sale: its score is minus infinity.
         assert torch.isfinite(value).all() or name == "scores", name

@@ -25,6 +25,7 @@ def predict_file(
     explain: int = 0,
     rank: str | None = None,
     contains: str | None = None,
+    exclude: str | None = None,
     top: int | None = None,
 ) -> list[Row]:
     """Predicts every row of ``source``; see scripts/predict.py for the options.
@@ -40,6 +41,10 @@ def predict_file(
     dataset = run.data.inputs(source)
     if contains:
         dataset = mentioning(dataset, contains)
+    if exclude:
+        if not hasattr(dataset, "without"):
+            raise ConfigError(f"exclude={exclude}: only items of a recommender can be excluded.")
+        dataset = dataset.without(exclude)
     with distributed.process_group(run.device):
         rows = run.predict(dataset, explain=0 if rank or top else explain)
         main = distributed.is_main()
@@ -97,14 +102,28 @@ def spelled(words: list[Row]) -> str:
     return ", ".join(f"{'+' if w['weight'] >= 0 else '−'}{w['word']}" for w in words)
 
 
+def unrolled(row: Row) -> list[Row]:
+    """A row a recommended item instead of a row a user."""
+    lists = [row[name] for name in ("items", "titles", "scores") if name in row]
+    names = ["item", *(["title"] if "titles" in row else []), "score"]
+    own = {name: value for name, value in row.items() if not isinstance(value, list)}
+    return [
+        own | {"rank": rank} | dict(zip(names, values, strict=True))
+        for rank, values in enumerate(zip(*lists, strict=True), start=1)
+    ]
+
+
 def show(rows: list[Row]) -> None:
     """Prints rows as a table."""
+    if "items" in rows[0]:
+        rows = [one for row in rows for one in unrolled(row)]
     names = [name for name in rows[0] if not name.startswith("p_")]
     body = []
     for row in rows:
         cells = dict(row) | ({"words": spelled(row["words"])} if "words" in row else {})
-        text = str(cells.get("text", "")).replace("\n", " ")
-        cells["text"] = text if len(text) <= 90 else text[:87] + "…"
+        if "text" in cells:
+            text = str(cells["text"]).replace("\n", " ")
+            cells["text"] = text if len(text) <= 90 else text[:87] + "…"
         body.append([cells[name] for name in names])
     table("predictions", names, body)
 
@@ -116,6 +135,8 @@ def _write_jsonl(rows: list[Row], path: Path) -> None:
 
 
 def _flat(rows: list[Row]) -> pd.DataFrame:
+    if "items" in rows[0]:
+        return pd.DataFrame([one for row in rows for one in unrolled(row)])
     return pd.DataFrame(
         [row | ({"words": spelled(row["words"])} if "words" in row else {}) for row in rows]
     )

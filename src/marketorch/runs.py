@@ -199,8 +199,8 @@ def _introduce(config: DictConfig, run_dir: Path, data: DataSource, task: Task) 
 def _summary(config: DictConfig, run_dir: Path, report: dict[str, Any]) -> None:
     """The closing table."""
     rows = [(name, value) for name, value in report["metrics"].items()]
-    if "best_accuracy" in report["data"]:
-        rows.append(("best reachable accuracy", report["data"]["best_accuracy"]))
+    best = report["data"].get("best_reachable", {}).get("validation", {})
+    rows += [(f"best reachable {name}", value) for name, value in best.items()]
     rows += [
         ("best step", report["best_step"]),
         ("minutes", report["seconds"] / 60),
@@ -264,8 +264,8 @@ def evaluate(
         metrics = measure(run.task, encoded, collect=collected, **run.loop)
         predictions = join_ranks(collected)
         others = _baselines(run, dataset) if baselines else {}
-        best = run.task.schema.get("best_accuracy")
-        others |= {"best reachable": {"accuracy": best}} if best else {}
+        best = run.task.schema.get("best_reachable", {}).get(split)
+        others |= {"best reachable": best} if best else {}
         result = {
             "split": split,
             "num_examples": len(encoded),

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from marketorch.data.events import EventData, windows
-from marketorch.data.ragged import Ragged
+from marketorch.data.events import EventData
+from marketorch.data.ragged import Ragged, windows
 from marketorch.errors import DataError
 
 
@@ -38,7 +38,7 @@ THREE = [
 def test_the_last_item_is_tested_and_the_one_before_validates(tmp_path: Path, suffix: str) -> None:
     shuffled = [THREE[i] for i in (9, 3, 0, 7, 5, 2, 8, 6, 1, 4)]
     data = log(tmp_path / f"log{suffix}", shuffled, time="time")
-    assert data.items == list("abcde")
+    assert data.catalogue.items == list("abcde")
     train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
     assert sequences(train.histories) == [[1, 2, 3], [5], [1, 4]]
     assert sequences(validation.histories) == [[1, 2, 3], [5]]
@@ -48,7 +48,9 @@ def test_the_last_item_is_tested_and_the_one_before_validates(tmp_path: Path, su
     assert validation.targets.values.tolist() == [4, 3]
     assert test.targets.values.tolist() == [5, 2]
     assert (train.ids, test.ids) == (["ann", "bob", "cyd"], ["ann", "bob"])
-    assert data.schema == {"num_items": 5, "num_users": 3, "num_examples": 6}
+    assert data.schema["num_items"] == 5
+    assert data.schema["num_users"] == 3
+    assert data.schema["num_examples"] == 6
 
 
 def test_short_histories_are_reported_and_trained_on(tmp_path: Path, capsys: Any) -> None:
@@ -89,9 +91,9 @@ def test_no_step_of_training_is_lost_or_seen_twice() -> None:
 
 def test_training_sees_nothing_that_is_held_out(tmp_path: Path) -> None:
     rows = [(user, f"{user}-{step}", step) for user in range(9) for step in range(7)]
-    data = log(tmp_path / "log.csv", rows, time="time", window=2)
+    data = log(tmp_path / "log.csv", rows, time="time")
     train = data.split("train")
-    seen = {train.items[i - 1] for i in train.histories.values.tolist()}
+    seen = {train.catalogue.items[i - 1] for i in train.histories.values.tolist()}
     assert seen == {f"{user}-{step}" for user in range(9) for step in range(5)}
 
 
@@ -109,14 +111,14 @@ def test_held_out_items_that_were_never_trained_on_are_counted(tmp_path: Path, c
 def test_duplicates_ratings_and_cores(tmp_path: Path, capsys: Any) -> None:
     rows = [*THREE, ("ann", "a", 9), ("bob", "z", 9)]
     data = log(tmp_path / "log.csv", rows, time="time", duplicates="first", min_item_events=2)
-    assert data.items == list("abcde")
+    assert data.catalogue.items == list("abcde")
     said = " ".join(capsys.readouterr().out.split())
     assert "1 of 12 events repeat a user's item: dropped" in said
     assert "1 of 11 events are of rare items or users: dropped" in said
     rated = pd.DataFrame({"user": [1] * 6, "item": list("abcdef"), "stars": [5, 1, 4, 5, 2, 4]})
     rated.to_csv(tmp_path / "rated.csv", index=False)
     path = str(tmp_path / "rated.csv")
-    assert EventData(path=path, rating="stars", min_rating=4).items == list("acdf")
+    assert EventData(path=path, rating="stars", min_rating=4).catalogue.items == list("acdf")
     with pytest.raises(DataError, match="no event is left after filtering"):
         EventData(path=path, min_item_events=5).split("train")
     with pytest.raises(DataError, match=r"data\.duplicates is 'none'"):
@@ -142,28 +144,3 @@ def test_missing_columns_and_values_are_named(tmp_path: Path) -> None:
         log(tmp_path / "null.csv", [("u", "a"), ("u", None), ("u", "c")]).split("train")
     with pytest.raises(DataError, match="no dev split"):
         data.split("dev")
-
-
-def test_items_of_an_unknown_user_can_be_given(tmp_path: Path) -> None:
-    data = log(tmp_path / "log.csv", THREE, time="time")
-    assert sequences(data.inputs("b e").histories) == [[2, 5]]
-    titles = tmp_path / "titles.csv"
-    pd.DataFrame({"item": list("abcde"), "title": list("ABCDE")}).to_csv(titles, index=False)
-    titled = EventData(path=data.path, titles=str(titles))
-    assert titled.inputs("b e").titles["e"] == "E"
-    with pytest.raises(DataError, match="the catalogue has no item q"):
-        data.inputs("b q")
-    again = data.inputs(str(tmp_path / "log.csv"))
-    assert again.ids == ["ann", "bob", "cyd"]
-    assert sequences(again.histories)[1] == [5, 3, 2]
-
-
-def test_unknown_items_to_recommend_for_are_skipped_aloud(tmp_path: Path, capsys: Any) -> None:
-    data = log(tmp_path / "log.csv", THREE, time="time")
-    mixed = log(tmp_path / "new.csv", [("dan", "a", 1), ("dan", "new", 2), ("dan", "c", 3)])
-    assert sequences(data.inputs(mixed.path).histories) == [[1, 3]]
-    said = " ".join(capsys.readouterr().out.split())
-    assert "1 of 3 events are of unknown items: skipped" in said
-    strange = log(tmp_path / "strange.csv", [("dan", "x", 1), ("dan", "y", 2)])
-    with pytest.raises(DataError, match="the catalogue has none of its items"):
-        data.inputs(strange.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,16 +13,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from marketorch import compose, evaluate, load_run, train
+from marketorch.data.catalogue import Catalogue, Sizes
 from marketorch.data.events import EventDataset
 from marketorch.data.ragged import Ragged
 from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
-from marketorch.models.item_counts import Markov, Popularity
+from marketorch.errors import DataError
+from marketorch.models import item_counts
+from marketorch.models.item_counts import Markov
 from marketorch.models.recommender import Positives, VectorRecommender
 from marketorch.models.sequential_transformer import SequentialTransformer
-from marketorch.tasks.catalogue_loss import FullSoftmax
-from marketorch.tasks.ranking import Coverage, RankMetric, mean_ranks
-from marketorch.tasks.recommendation import Recommendation
+from marketorch.prediction import predict_file
+from marketorch.tasks.catalogue_loss import full_softmax
+from marketorch.tasks.ranking import Coverage, Popularity, RankMetric, mean_ranks
+from marketorch.tasks.recommendation import Recommendation, ranks_among
 
 
 def written_out(scores: list[float], targets: list[int], k: int) -> dict[str, float]:
@@ -51,7 +56,7 @@ def test_metrics_equal_the_written_out_ones_with_and_without_ties(k: int, levels
     scores = torch.randint(0, levels, (50, 21)).float()
     scores[:, 0] = -torch.inf
     targets = [(torch.randperm(20)[: 1 + i % 4] + 1).tolist() for i in range(50)]
-    ranks = mean_ranks(scores, padded(targets))
+    ranks = mean_ranks(scores, padded(targets), k)
     expected = [written_out(s, t, k) for s, t in zip(scores.tolist(), targets, strict=True)]
     for kind in ("recall", "ndcg", "mrr"):
         metric = RankMetric(kind, k)
@@ -75,6 +80,27 @@ def test_a_score_that_is_no_number_or_masked_is_a_miss() -> None:
     assert float(metric.compute()) == 0.5  # what cannot be shown stays in the denominator
 
 
+def test_ranks_beyond_the_list_are_only_known_to_be_beyond() -> None:
+    torch.manual_seed(0)
+    scores = torch.randint(0, 30, (40, 101)).float()
+    targets = torch.randint(1, 101, (40, 3))
+    exact, within = mean_ranks(scores, targets), mean_ranks(scores, targets, 10)
+    assert torch.equal(exact[exact <= 10], within[exact <= 10])
+    assert (within[exact > 10] > 10).all()
+
+
+def test_the_sampled_protocol_ranks_among_the_given_items_alone() -> None:
+    scores = torch.tensor([[-torch.inf, 5.0, 4.0, 3.0, 3.0, 1.0]])
+    ranks = ranks_among(scores, torch.tensor([[3, 0]]), torch.tensor([[1, 4, 5, 0]]))
+    assert ranks.tolist() == [[2.5, math.inf]]  # below 1, tied with 4, above 5; 2 was not given
+
+
+def test_popularity_of_what_is_shown() -> None:
+    metric = Popularity(torch.tensor([0.0, 1.0, 0.5, 0.0]), 2)
+    metric.update(torch.tensor([[1, 2, 3], [3, 2, 1]]))
+    assert float(metric.compute()) == pytest.approx((0.75 + 0.25) / 2)
+
+
 def test_coverage_is_the_share_of_items_in_some_list() -> None:
     metric = Coverage(10, 2)
     metric.update(torch.tensor([[1, 2, 3], [2, 4, 5]]))
@@ -87,8 +113,8 @@ HISTORIES = Ragged.of([[1, 2, 3, 1], [2, 3], [4]])
 
 
 def test_the_sceptics_count() -> None:
-    popularity, markov = Popularity(num_items=4), Markov(num_items=4)
-    train = EventDataset(HISTORIES, list("abcd"), training=True)
+    popularity, markov = item_counts.Popularity(sizes=Sizes(4)), Markov(sizes=Sizes(4))
+    train = EventDataset(HISTORIES, Catalogue(list("abcd")), training=True)
     popularity.fit(train)
     markov.fit(train)
     items = {"items": torch.tensor([[4, 2, 0], [1, 3, 1]])}
@@ -101,7 +127,7 @@ def test_the_sceptics_count() -> None:
 
 def test_the_future_and_padding_change_nothing() -> None:
     torch.manual_seed(0)
-    model = SequentialTransformer(num_items=9, dim=16, num_heads=2).eval()
+    model = SequentialTransformer(sizes=Sizes(9), dim=16, num_heads=2).eval()
     items = torch.tensor([[1, 2, 3, 4, 5], [6, 7, 0, 0, 0]])
     states = model.states(items)
     torch.testing.assert_close(model.states(items[:, :3]), states[:, :3], rtol=1e-4, atol=1e-5)
@@ -123,7 +149,7 @@ def test_the_softmax_in_chunks_is_cross_entropy(number: int) -> None:
             return output.weight, output.bias
 
     wanted = [queries, output.weight, output.bias]
-    loss = FullSoftmax(11)(Model(), positives)
+    loss = full_softmax(Model(), positives)
     actual = torch.autograd.grad(2 * loss, wanted)
     scores = output(queries)[rows].index_fill(1, torch.tensor([0]), -torch.inf)
     reference = F.cross_entropy(scores, positives.targets, reduction="sum")
@@ -139,14 +165,19 @@ def rings(training: bool) -> EventDataset:
     """Twelve users who walk round a ring of twelve items."""
     rows = [[(start + step) % 12 + 1 for step in range(6)] for start in range(12)]
     targets = None if training else Ragged.of([[(row[-1]) % 12 + 1] for row in rows])
-    return EventDataset(Ragged.of(rows), list("abcdefghijkl"), targets, training=training)
+    return EventDataset(
+        Ragged.of(rows),
+        Catalogue(list("abcdefghijkl")),
+        targets=targets,
+        training=training,
+    )
 
 
 def test_learns_what_comes_next(tmp_path: Path) -> None:
     torch.manual_seed(0)
     task = Recommendation(
-        model=lambda num_items: SequentialTransformer(
-            num_items=num_items, dim=16, depth=1, num_heads=2, dropout=0.0
+        model=lambda sizes: SequentialTransformer(
+            sizes=sizes, dim=16, depth=1, num_heads=2, dropout=0.0
         ),
         schema={"num_items": 12},
         at=(1,),
@@ -158,10 +189,8 @@ def test_learns_what_comes_next(tmp_path: Path) -> None:
 
 def test_positions_are_a_sample_of_all(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    model = SequentialTransformer(num_items=12, dim=16, depth=1, num_heads=2)
-    task = Recommendation(
-        model=lambda num_items: model, schema={"num_items": 12}, positions=7
-    ).eval()
+    model = SequentialTransformer(sizes=Sizes(12), dim=16, depth=1, num_heads=2)
+    task = Recommendation(model=lambda sizes: model, schema={"num_items": 12}, positions=7).eval()
     batch = task.encode(rings(True)).__getitems__(list(range(12)))
     assert float(task(batch).weight) == 7
     task.positions = 10_000
@@ -171,7 +200,7 @@ def test_positions_are_a_sample_of_all(tmp_path: Path) -> None:
 def test_what_a_user_has_taken_is_never_shown() -> None:
     torch.manual_seed(0)
     task = Recommendation(
-        model=lambda num_items: SequentialTransformer(num_items=num_items, dim=16, num_heads=2),
+        model=lambda sizes: SequentialTransformer(sizes=sizes, dim=16, num_heads=2),
         schema={"num_items": 12},
         at=(6,),
     ).eval()
@@ -181,20 +210,64 @@ def test_what_a_user_has_taken_is_never_shown() -> None:
         data.histories.pad(torch.arange(12)).tolist(), predictions["items"].tolist(), strict=True
     ):
         assert sorted(history + shown) == list(range(1, 13))
+    task.catalogue = data.catalogue
     rows = task.rows(predictions, data)
     assert len(rows[0]["items"]) == len(rows[0]["scores"]) == 6
 
 
-def test_a_run_from_an_event_log_to_a_ranked_list(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def ring_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on thirty users who walk round fifteen titled items."""
+    folder = tmp_path_factory.mktemp("ring")
     rows = [(f"u{u}", (u + s) % 15, s) for u in range(30) for s in range(8)]
-    log = tmp_path / "log.csv"
+    log, table = folder / "log.csv", folder / "items.csv"
     pd.DataFrame(rows, columns=["user", "item", "time"]).to_csv(log, index=False)
-    recipe = ["experiment=recommender_ml1m", "data=event_log", f"data.path={log}", "data.time=time"]
+    names = {"item": range(15), "title": [f"title {i}" for i in range(15)]}
+    pd.DataFrame(names).to_csv(table, index=False)
+    data = ["data=event_log", f"data.path={log}", "data.time=time", f"data.item_table={table}"]
     sizes = ["model.dim=16", "model.depth=1", "trainer.epochs=60", "trainer.precision=fp32"]
-    config = compose([*recipe, *sizes, "trainer.device=cpu", f"run_dir={tmp_path / 'run'}"])
-    train(config)
-    result = evaluate(tmp_path / "run")
+    often = ["trainer.eval_every=40", "trainer.save_every=null", "data.title=title"]
+    recipe = ["experiment=recommender_ml1m", *data, *sizes, *often, "trainer.device=cpu"]
+    train(compose([*recipe, f"run_dir={folder / 'run'}"]))
+    return folder / "run"
+
+
+def test_a_run_beats_its_baselines_and_recommends_without_its_log(ring_run: Path) -> None:
+    result = evaluate(ring_run)
     assert result["metrics"]["ndcg@10"] > result["baselines"]["popularity"]["ndcg@10"]
-    assert result["baselines"]["markov"]["recall@10"] == 1.0
-    row = load_run(tmp_path / "run").predict("3 4 5")[0]
+    log = ring_run.parent / "log.csv"
+    hidden = log.rename(log.with_suffix(".hidden"))
+    run = load_run(ring_run)
+    (row,) = run.predict("3 4 5")
     assert row["items"][0] == 6
+    assert row["titles"][0] == "title 6"
+    assert not {3, 4, 5} & set(row["items"])
+    (without,) = predict_file(run, "3 4 5", exclude="6, 7")
+    assert not {6, 7} & set(without["items"])
+    (near,) = run.predict("item:3")
+    assert 3 not in near["items"]
+    with pytest.raises(DataError, match="catalogue has no item 77"):
+        run.predict("3 77")
+    with pytest.raises(DataError, match="exclude: the catalogue has no item x"):
+        predict_file(run, "3", exclude="x")
+    hidden.rename(log)
+
+
+def test_users_of_the_log_and_logs_of_strangers(ring_run: Path, capsys: Any) -> None:
+    run = load_run(ring_run)
+    rows = run.predict("user:u0,u3")
+    assert [row["user"] for row in rows] == ["u0", "u3"]
+    assert rows[0]["items"][0] == 8  # u0 has taken 0 to 7
+    with pytest.raises(DataError, match=r"has no user q7.*Give a history"):
+        run.predict("user:q7")
+    new = ring_run.parent / "new.csv"
+    events = {"user": ["x"] * 3, "item": [1, 99, 2], "time": [1, 2, 3]}
+    pd.DataFrame(events).to_csv(new, index=False)
+    rows = predict_file(run, str(new))
+    assert rows[0]["user"] == "x"
+    assert rows[0]["items"][0] == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 3 events are of unknown items: skipped" in said
+    pd.DataFrame({"user": ["x"], "item": [99], "time": [1]}).to_csv(new, index=False)
+    with pytest.raises(DataError, match="the catalogue has none of its items"):
+        run.predict(str(new))

@@ -1,17 +1,15 @@
-"""Event logs: who bought, watched or clicked what, and when.
+"""Event logs as histories and what came next.
 
 `EventData` is lazy: constructing it reads nothing. Events are put in order of time within each
-user (equal times keep the file's order). The protocol `leave_last_out` holds out each user's
-last item to test on and the second-last to validate on; what came before is the history.
-
-Numbers: items 1 … N in order of their ids, 0 is padding.
+user (equal times keep the file's order), and a protocol says which of them are held out (see
+`marketorch.data.protocols`). A user's history is what came before, or what was not held out.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,13 +19,28 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from marketorch.data import protocols
+from marketorch.data.catalogue import Attributes, Catalogue
+from marketorch.data.event_log import (
+    ITEM,
+    RATING,
+    TIME,
+    USER,
+    core,
+    read_attributes,
+    read_events,
+    without_duplicates,
+)
+from marketorch.data.protocols import TEST, TRAIN, VALIDATION
 from marketorch.data.ragged import Ragged
 from marketorch.data.reading import column, read_table, some
+from marketorch.data.requests import Requests
+from marketorch.engine.loading import derive_seed
 from marketorch.engine.tracking import say
-from marketorch.errors import DataError
+from marketorch.errors import DataError, closest
 
-SPLITS = ("train", "validation", "test")
-MINIMUM = 3  # events of a user that two can be held out of
+SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+PROTOCOLS = ("leave_last_out", "temporal", "random", "given", "new_users")
 
 
 @dataclass
@@ -36,19 +49,28 @@ class EventDataset:
 
     Args:
         histories: item numbers of each user, oldest first.
-        items: the id of each item number, from 1 on.
-        targets: the item numbers held out of each user; None while training.
+        catalogue: the names behind the numbers.
+        users: number of each user, 0 for those not trained on; None: nobody is known.
+        targets: the item numbers held out of each user; None where there are none.
+        negatives: items that a protocol wants the targets ranked among, instead of all.
         ids: the users' ids.
-        titles: of the items, if there is a table of them.
+        item_tokens, user_tokens: attributes of items ``(N + 1, F)`` and of these users ``(U, F)``.
         training: whether every step of the histories is to be learnt, or the last is continued.
+        similar: histories are single items whose like is asked for.
+        excluded: item numbers never to recommend.
     """
 
     histories: Ragged
-    items: Sequence[Any]
+    catalogue: Catalogue
+    users: Tensor | None = None
     targets: Ragged | None = None
+    negatives: Ragged | None = None
     ids: Sequence[Any] | None = None
-    titles: dict[Any, str] = field(default_factory=dict)
+    item_tokens: Tensor | None = None
+    user_tokens: Tensor | None = None
     training: bool = False
+    similar: bool = False
+    excluded: Sequence[int] = ()
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -62,15 +84,22 @@ class EventData:
         user, item: their columns.
         time: column to order by, numbers or dates; None: the file's order.
         rating, min_rating: keep events whose ``rating`` is at least ``min_rating``.
-        window: cut training histories into pieces of at most so many steps, so that long ones
-            are learnt from beginning to end.
         duplicates: ``keep`` every event, or only the ``first`` or ``last`` of a user and an item.
         min_item_events, min_user_events: drop items and users with fewer events, again and again
             until none has (a k-core).
-        without_validation: JSON list of users whose second-last item is not to be validated on.
-        titles: table with the item column and a title.
-        title: its column.
+        protocol: ``leave_last_out``, ``temporal``, ``random``, ``given`` or ``new_users``.
+        test_share, validation_share: of all events (``temporal``), of each user's events
+            (``random``; validation also of ``given``) or of the users (``new_users``).
+        test_from: first time of the test split, for ``temporal``.
+        test_path: file of test events, for ``given``.
+        negatives: its column of lists of items to rank each test item among.
+        history_events: events that a new user has shown, for ``new_users``.
         validate: hold out a validation part; False trains on it, too: the last run of a recipe.
+        without_validation: JSON list of users whose second-last item is not to be validated on.
+        item_table, title, item_attributes: table with the item column, its column of titles and
+            columns that describe an item; its items are in the catalogue, events or none.
+        user_table, user_attributes: the same of users.
+        data_seed: of every random choice.
 
     Raises:
         DataError: on reading, with the file, the row or the column, what was found and expected.
@@ -85,34 +114,54 @@ class EventData:
         time: str | None = None,
         rating: str | None = None,
         min_rating: float = 0.0,
-        window: int = 200,
         duplicates: str = "keep",
         min_item_events: int = 1,
         min_user_events: int = 1,
-        without_validation: str | None = None,
-        titles: str | None = None,
-        title: str = "title",
+        protocol: str = "leave_last_out",
+        test_share: float = 0.1,
+        validation_share: float = 0.1,
+        test_from: str | None = None,
+        test_path: str | None = None,
+        negatives: str | None = None,
+        history_events: int = 0,
         validate: bool = True,
+        without_validation: str | None = None,
+        item_table: str | None = None,
+        title: str | None = None,
+        item_attributes: Sequence[str] = (),
+        user_table: str | None = None,
+        user_attributes: Sequence[str] = (),
+        data_seed: int = 0,
     ) -> None:
         if duplicates not in ("keep", "first", "last"):
             raise DataError(f"data.duplicates is '{duplicates}'; expected keep, first or last.")
-        self.path, self.user, self.item, self.time = path, user, item, time
-        self.window, self.validate = window, validate
-        self.rating, self.min_rating, self.duplicates = rating, min_rating, duplicates
-        self.core = {item: min_item_events, user: min_user_events}
-        self.without_validation, self.titles_path, self.title = without_validation, titles, title
+        if protocol not in PROTOCOLS:
+            raise DataError(
+                f"data.protocol is '{protocol}'.{closest(protocol, PROTOCOLS)} "
+                f"Expected one of {', '.join(PROTOCOLS)}."
+            )
+        if (protocol == "given") != bool(test_path):
+            raise DataError("data.protocol=given and data.test_path need each other.")
+        self.path, self.test_path, self.protocol = path, test_path, protocol
+        names = {USER: user, ITEM: item, TIME: time, RATING: rating}
+        self.columns = {key: name for key, name in names.items() if name}
+        self.min_rating, self.duplicates = min_rating, duplicates
+        self.least = {ITEM: min_item_events, USER: min_user_events}
+        self.test_share, self.test_from, self.negatives = test_share, test_from, negatives
+        self.validation_share = validation_share if validate else 0.0
+        self.validate, self.without_validation = validate, without_validation
+        self.history_events, self.data_seed = history_events, data_seed
+        self.item_table, self.title, self.item_columns = item_table, title, list(item_attributes)
+        self.user_table, self.user_columns = user_table, list(user_attributes)
 
     # -- the DataSource protocol --------------------------------------------------------------
 
     @cached_property
     def schema(self) -> dict[str, Any]:
-        """How many users, items and training events there are."""
-        train = self._histories["train"]
-        return {
-            "num_items": len(self.items),
-            "num_users": len(train),
-            "num_examples": len(train.values),
-        }
+        """How many users, items, attributes and training events there are."""
+        events = int((self._parts == TRAIN).sum())
+        extra = {"num_examples": events, "given_negatives": bool(self.negatives)}
+        return self.catalogue.sizes._asdict() | extra
 
     def split(self, name: str) -> EventDataset | None:
         """Histories to learn from, or histories with what came next; None: nothing validates."""
@@ -120,223 +169,269 @@ class EventData:
             raise DataError(f"The data have no {name} split (found: {', '.join(SPLITS)}).")
         if name == "validation" and not self.validate:
             return None
-        histories, users = self._histories[name], self._users[name]
-        if name == "train":
-            histories, owners = windows(histories, self.window)
-            users = [users[owner] for owner in owners.tolist()]
-            return EventDataset(histories, self.items, None, users, self.titles, training=True)
-        self._report_unknown(name)
-        return EventDataset(histories, self.items, self._targets[name], users, self.titles)
+        part = SPLITS[name]
+        train = name == "train"
+        asked = np.bincount(self._owners[self._parts == part], minlength=len(self._users)) > 0
+        users = torch.from_numpy(asked.nonzero()[0])
+        dataset = EventDataset(
+            histories=self._gathered(self._parts <= (TRAIN if train else part - 1), asked),
+            catalogue=self.catalogue,
+            users=self._user_numbers[users],
+            ids=self._users[asked].tolist(),
+            item_tokens=self.item_tokens,
+            user_tokens=None if self.user_tokens is None else self.user_tokens[users],
+            training=train,
+        )
+        if train:
+            return replace(dataset, histories=self._gathered(self._parts == TRAIN, asked))
+        dataset.targets = self._gathered(self._parts == part, asked)
+        if name == "test" and self.negatives:
+            dataset.negatives = self._given_negatives(asked)
+        self._report(name, dataset)
+        return dataset
 
-    def inputs(self, source: str) -> EventDataset:
-        """Reads an event log, or a user's items written as ``12 7 30``, to recommend for."""
+    def inputs(self, source: str) -> Requests:
+        """Reads whom to recommend for: see `Requests`."""
+        kind, colon, rest = source.partition(":")
+        if colon and kind == "item":
+            return Requests([[word] for word in words(rest)], similar=True)
+        if colon and kind == "user":
+            return self._requests_of(words(rest))
         if not Path(source).suffix:
-            number_of = {str(item): number for number, item in enumerate(self.items, start=1)}
-            wanted = source.split()
-            unknown = [item for item in wanted if item not in number_of]
-            if unknown:
-                raise DataError(f"input: the catalogue has no item {some(unknown)}.")
-            history = Ragged.of([[number_of[item] for item in wanted]])
-            return EventDataset(history, self.items, titles=self.titles)
-        events = self._ordered(source)
-        numbers = pd.Categorical(events[self.item], categories=list(self.items)).codes + 1
-        known = numbers > 0
-        if not known.any():
-            raise DataError(f"{source}: the catalogue has none of its items.")
-        if not known.all():
-            say(f"{int((~known).sum()):,} of {len(known):,} events are of unknown items: skipped.")
-        users, histories = _by_user(events[self.user].to_numpy()[known], numbers[known])
-        return EventDataset(histories, self.items, None, users.tolist(), self.titles)
+            return Requests([words(source)])
+        events = self._ordered(read_events(source, self.columns, min_rating=self.min_rating))
+        histories = events.groupby(USER, sort=False)[ITEM].agg(list)
+        users = histories.index.tolist()
+        return Requests(histories.tolist(), users, attributes=self._described(users))
 
     def fingerprint(self) -> str:
         """Hash of the training histories."""
-        train = self._histories["train"]
+        kept = self._parts == TRAIN
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(train.values.numpy().tobytes())
-        digest.update(train.offsets.numpy().tobytes())
+        digest.update(self._items[kept].astype(np.int32).tobytes())
+        digest.update(self._owners[kept].astype(np.int32).tobytes())
         return digest.hexdigest()
 
-    # -- events to splits ---------------------------------------------------------------------
+    # -- events to numbers --------------------------------------------------------------------
 
     @cached_property
     def _events(self) -> pd.DataFrame:
-        """The events that are used, sorted by user and time."""
-        events = self._ordered(self.path)
+        """The events that are used, sorted by user and time; ``given`` says which test."""
+        events = self._read()
         if self.duplicates != "keep":
-            before = len(events)
-            keep: Any = self.duplicates
-            events = events.drop_duplicates([self.user, self.item], keep=keep)
-            if len(events) < before:
-                say(f"{before - len(events):,} of {before:,} events repeat a user's item: dropped.")
-        events = self._cored(events)
+            events = without_duplicates(events, self.duplicates)
+        events = core(events, self.least)
         if not len(events):
             raise DataError(f"{self.path}: no event is left after filtering.")
+        if self.test_path:
+            test = read_events(self.test_path, self.columns, min_rating=self.min_rating)
+            both = [frame.assign(given=given) for given, frame in enumerate((events, test))]
+            events = pd.concat(both, ignore_index=True)
+            return events.sort_values([USER, "given"], kind="stable", ignore_index=True)
         return events
 
-    @cached_property
-    def items(self) -> list[Any]:
-        """The ids of the catalogue, in order; number 1 is the first."""
-        return sorted(self._events[self.item].unique().tolist())
+    def _read(self) -> pd.DataFrame:
+        """All events, sorted by user and time."""
+        return self._ordered(read_events(self.path, self.columns, min_rating=self.min_rating))
 
-    @cached_property
-    def titles(self) -> dict[Any, str]:
-        """The title of each item id, if there is a table."""
-        if not self.titles_path:
-            return {}
-        table = read_table(self.titles_path)
-        names = column(table, self.title, "data.title", self.titles_path).to_pylist()
-        ids = column(table, self.item, "data.item", self.titles_path).to_pylist()
-        return {item: str(name) for item, name in zip(ids, names, strict=True)}
-
-    @cached_property
-    def _all(self) -> tuple[np.ndarray, Ragged]:
-        """Users and their whole histories."""
-        numbers = np.searchsorted(np.asarray(self.items), self._events[self.item].to_numpy()) + 1
-        return _by_user(self._events[self.user].to_numpy(), numbers)
-
-    @cached_property
-    def _held_out(self) -> dict[str, Tensor]:
-        """Which users ``(U,)`` have an item held out for ``validation`` and ``test``."""
-        users, histories = self._all
-        enough = histories.lengths >= MINIMUM
-        if not enough.all():
-            say(
-                f"{int((~enough).sum()):,} users have fewer than {MINIMUM} events: only trained on."
-            )
-        if not enough.any():
-            raise DataError(f"{self.path}: no user has {MINIMUM} events; nothing can be held out.")
-        validated = enough & self.validate
-        if self.without_validation:
-            skipped = pd.read_json(self.without_validation, typ="series").tolist()
-            validated &= ~torch.from_numpy(np.isin(users, skipped))
-        return {"validation": validated, "test": enough}
-
-    @cached_property
-    def _histories(self) -> dict[str, Ragged]:
-        _, whole = self._all
-        test, validation = self._held_out["test"].long(), self._held_out["validation"].long()
-        before_test = shortened(whole, test)
-        train = shortened(before_test, validation)
-        return {
-            "train": train,
-            "validation": chosen(train, self._held_out["validation"]),
-            "test": chosen(before_test, self._held_out["test"]),
-        }
-
-    @cached_property
-    def _targets(self) -> dict[str, Ragged]:
-        _, whole = self._all
-        ends = whole.offsets[1:]
-        last = {"test": ends - 1, "validation": ends - 1 - self._held_out["test"].long()}
-        return {
-            name: Ragged(whole.values[place[kept]], torch.arange(int(kept.sum()) + 1))
-            for name, place in last.items()
-            for kept in [self._held_out[name]]
-        }
-
-    def _report_unknown(self, name: str) -> None:
-        """Says how many held-out items no training event has; they count, mostly as misses."""
-        known = torch.isin(self._targets[name].values, self._histories["train"].values)
-        if not known.all():
-            say(
-                f"{int((~known).sum()):,} of {len(known):,} {name} items occur in no training "
-                "event. They stay in the catalogue and in every average."
-            )
-
-    @cached_property
-    def _users(self) -> dict[str, list[Any]]:
-        users, _ = self._all
-        kept = {"train": slice(None)} | {n: k.numpy() for n, k in self._held_out.items()}
-        return {name: users[which].tolist() for name, which in kept.items()}
-
-    # -- reading ------------------------------------------------------------------------------
-
-    def _ordered(self, path: str) -> pd.DataFrame:
-        """The columns that matter, without nulls, sorted by user and time."""
-        table = read_table(path)
-        wanted = {"data.user": self.user, "data.item": self.item}
-        wanted |= {"data.time": self.time} if self.time else {}
-        wanted |= {"data.rating": self.rating} if self.rating else {}
-        columns = {n: column(table, n, key, path).to_pandas() for key, n in wanted.items()}
-        events = pd.DataFrame(columns)
-        for name in columns:
-            nulls = events[name].isna()
-            if nulls.any():
-                raise DataError(f"{path}, row {int(nulls.argmax()) + 1}: '{name}' is empty.")
-            if events[name].dtype == object and name in (self.user, self.item):
-                events[name] = events[name].map(str)
-        if self.time:
-            events[self.time] = _times(events[self.time], path)
-        if self.rating:
-            events = events[events[self.rating] >= self.min_rating]
-        order = [self.user] + ([self.time] if self.time else [])
+    @staticmethod
+    def _ordered(events: pd.DataFrame) -> pd.DataFrame:
+        order = [USER] + ([TIME] if TIME in events else [])
         return events.sort_values(order, kind="stable", ignore_index=True)
 
-    def _cored(self, events: pd.DataFrame) -> pd.DataFrame:
-        """Drops rare items and users until none is rare."""
-        before = len(events)
-        while True:
-            size = len(events)
-            for name, least in self.core.items():
-                if least > 1:
-                    counts = events[name].map(events[name].value_counts())
-                    events = events[counts >= least]
-            if len(events) == size:
-                break
-        if size < before:
-            say(f"{before - size:,} of {before:,} events are of rare items or users: dropped.")
-        return events
+    @cached_property
+    def _owners(self) -> np.ndarray:
+        """Code ``(E,)`` of each event's user; users are in order."""
+        users = self._events[USER].to_numpy()
+        return np.cumsum(np.concatenate([[False], users[1:] != users[:-1]]))
+
+    @cached_property
+    def _users(self) -> np.ndarray:
+        """Ids of all users ``(U,)``."""
+        users = self._events[USER].to_numpy()
+        return users[np.concatenate([[0], np.diff(self._owners).nonzero()[0] + 1]).astype(int)]
+
+    @cached_property
+    def _items(self) -> np.ndarray:
+        """Number ``(E,)`` of each event's item."""
+        return pd.Index(self.catalogue.items).get_indexer(self._events[ITEM]) + 1
+
+    @cached_property
+    def _parts(self) -> np.ndarray:
+        """What each event ``(E,)`` is for."""
+        owners, share = self._owners, self.validation_share
+        generator = np.random.default_rng(derive_seed(self.data_seed))
+        if self.protocol == "leave_last_out":
+            return protocols.leave_last_out(owners, self._validated, self.path)
+        if self.protocol == "temporal":
+            return protocols.temporal(self._events, self.test_share, share, self.test_from)
+        if self.protocol == "new_users":
+            return protocols.new_users(
+                owners, self.test_share, share, self.history_events, generator
+            )
+        if self.protocol == "given":
+            parts = np.where(self._events["given"] == 1, TEST, TRAIN).astype(np.int8)
+        else:
+            parts = np.zeros(len(owners), np.int8)
+            everything = np.ones(len(owners), bool)
+            parts[protocols.random_share(owners, everything, self.test_share, generator)] = TEST
+        if share:
+            free = parts == TRAIN
+            parts[protocols.random_share(owners, free, share, generator)] = VALIDATION
+        return parts
+
+    @property
+    def _validated(self) -> np.ndarray:
+        """Which users ``(U,)`` are validated on under leave_last_out."""
+        if not self.validate or not self.without_validation:
+            return np.full(len(self._users), self.validate)
+        skipped = pd.read_json(self.without_validation, typ="series").tolist()
+        return ~np.isin(self._users, skipped)
+
+    @cached_property
+    def _user_numbers(self) -> Tensor:
+        """Number ``(U,)`` of every user among those trained on, else 0."""
+        trained = np.bincount(self._owners[self._parts == TRAIN], minlength=len(self._users)) > 0
+        return torch.from_numpy(np.where(trained, trained.cumsum(), 0))
+
+    def _gathered(self, events: np.ndarray, users: np.ndarray) -> Ragged:
+        """Items of the chosen ``events (E,)`` of the chosen ``users (U,)``."""
+        kept = events & users[self._owners]
+        lengths = np.bincount(self._owners[kept], minlength=len(users))[users]
+        values = torch.from_numpy(self._items[kept].astype(np.int32))
+        return Ragged.packed(values, torch.from_numpy(lengths))
+
+    def _report(self, name: str, dataset: EventDataset) -> None:
+        """Says what of a split can hardly be hit; all of it stays in every average."""
+        assert dataset.targets is not None
+        assert dataset.users is not None
+        targets = dataset.targets.values
+        train = torch.from_numpy(self._items[self._parts == TRAIN].astype(np.int32))
+        unknown = int((~torch.isin(targets, train)).sum())
+        if unknown:
+            say(
+                f"{unknown:,} of {len(targets):,} {name} items occur in no training event. They "
+                "stay in the catalogue and in every average."
+            )
+        strangers = int((dataset.users == 0).sum())
+        if strangers:
+            say(f"{strangers:,} of {len(dataset):,} {name} users are new: no training event.")
+        again = int(torch.isin(pairs(dataset.targets), pairs(dataset.histories)).sum())
+        if again:
+            say(
+                f"{again:,} of {len(targets):,} {name} items had been taken before; only "
+                "task.mask_seen=false can recommend them."
+            )
+
+    def _given_negatives(self, asked: np.ndarray) -> Ragged:
+        """The negatives of each test user's file rows."""
+        lists = self._negative_lists
+        rows = [lists[user] for user in self._users[asked].tolist()]
+        return Ragged.of([self.catalogue.item_numbers(row) for row in rows])
+
+    @cached_property
+    def _negative_lists(self) -> dict[Any, list[Any]]:
+        """The ids of the negatives of each user."""
+        assert self.test_path
+        assert self.negatives
+        table = read_table(self.test_path)
+        lists = column(table, self.negatives, "data.negatives", self.test_path).to_pylist()
+        users = column(table, self.columns[USER], "data.user", self.test_path).to_pylist()
+        joined: dict[Any, list[Any]] = {}
+        for user, items in zip(users, lists, strict=True):
+            joined.setdefault(user, []).extend(items)
+        return joined
+
+    # -- names --------------------------------------------------------------------------------
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Names of items and users, and how attributes become tokens."""
+        items = pd.unique(self._events[ITEM]).tolist()
+        if self.negatives:
+            items += {i for row in self._negative_lists.values() for i in row} - set(items)
+        table, titles = self._items_described, None
+        known = set(map(str, items))
+        if table is not None:
+            items += [like(items[0], item) for item in table.index if item not in known]
+        items.sort()
+        if table is not None and self.title:
+            names = table[self.title].map(str).to_dict()
+            titles = [names.get(str(item), "") for item in items]
+        users = self._users[self._user_numbers.numpy() > 0].tolist()
+        catalogue = Catalogue(items, users, titles)
+        for kind_, columns in (("item", self.item_columns), ("user", self.user_columns)):
+            described = table if kind_ == "item" else self._users_described
+            if columns and described is not None:
+                setattr(catalogue, f"{kind_}_attributes", Attributes.learnt(described, columns))
+        return catalogue
+
+    @cached_property
+    def _items_described(self) -> pd.DataFrame | None:
+        if not self.item_table:
+            return None
+        names = dict.fromkeys([*([self.title] if self.title else []), *self.item_columns])
+        return read_attributes(self.item_table, "data.item", self.columns[ITEM], list(names))
+
+    @cached_property
+    def _users_described(self) -> pd.DataFrame | None:
+        if not self.user_table:
+            return None
+        return read_attributes(self.user_table, "data.user", self.columns[USER], self.user_columns)
+
+    @cached_property
+    def item_tokens(self) -> Tensor | None:
+        """Attributes ``(N + 1, F)`` of every item."""
+        learnt, table = self.catalogue.item_attributes, self._items_described
+        if learnt is None or table is None:
+            return None
+        rows = learnt.tokens(table.reindex(list(map(str, self.catalogue.items))))
+        return torch.cat([rows.new_zeros(1, rows.shape[1]), rows])
+
+    @cached_property
+    def user_tokens(self) -> Tensor | None:
+        """Attributes ``(U, F)`` of every user."""
+        learnt = self.catalogue.user_attributes
+        table = self._described(self._users.tolist())
+        return None if learnt is None or table is None else learnt.tokens(table)
+
+    def _described(self, users: Sequence[Any]) -> pd.DataFrame | None:
+        """Rows of the user table, empty ones for users it has not."""
+        table = self._users_described
+        return None if table is None else table.reindex(list(map(str, users)))
+
+    def _requests_of(self, users: list[str]) -> Requests:
+        """Histories of users of the log, or of users whom only the user table knows."""
+        names = {str(user): code for code, user in enumerate(self._users.tolist())}
+        table = self._users_described
+        described = set() if table is None else set(table.index)
+        unknown = [user for user in users if user not in names and user not in described]
+        if unknown:
+            raise DataError(
+                f"input=user:…: {self.path} has no user {some(unknown)}."
+                f"{closest(unknown[0], names)} Give a history of items instead."
+            )
+        ids = np.asarray(self._events[ITEM])
+        histories = [
+            ids[self._owners == names[user]].tolist() if user in names else [] for user in users
+        ]
+        return Requests(histories, users, attributes=self._described(users))
 
 
-def _times(values: pd.Series, path: str) -> pd.Series:
-    """Numbers as they are; anything else as dates. DataError names the row that is neither."""
-    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
-        return values
-    parsed = pd.to_datetime(values, errors="coerce", utc=True, format="mixed")
-    bad = parsed.isna()
-    if bad.any():
-        place = int(bad.argmax())
-        raise DataError(
-            f"{path}, row {place + 1}: '{values.iloc[place]}' is no time; expected a number or a "
-            "date such as 2024-05-31 18:00."
-        )
-    return parsed
+def pairs(sequences: Ragged) -> Tensor:
+    """One number for each (sequence, entry) ``(total,)`` int64."""
+    owners = torch.repeat_interleave(torch.arange(len(sequences)), sequences.lengths)
+    return owners << 32 | sequences.values.long()
 
 
-def _by_user(users: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, Ragged]:
-    """Distinct users and the runs of their items, from events sorted by user."""
-    distinct, first = np.unique(users, return_index=True)
-    offsets = np.append(first, len(users))
-    values = torch.from_numpy(np.ascontiguousarray(numbers, dtype=np.int32))
-    return distinct, Ragged(values, torch.from_numpy(offsets.astype(np.int64)))
+def like(example: Any, item: str) -> Any:
+    """An id that a table has as text, as the log has its own. DataError if it cannot be."""
+    try:
+        return type(example)(item)
+    except ValueError as error:
+        raise DataError(f"data.item_table: '{item}' is no id like the log's {example}.") from error
 
 
-def shortened(sequences: Ragged, by: Tensor) -> Ragged:
-    """Drops the last ``by`` ``(U,)`` entries of each sequence."""
-    place = torch.arange(len(sequences.values))
-    owner = torch.repeat_interleave(torch.arange(len(sequences)), sequences.lengths)
-    kept = place < (sequences.offsets[1:] - by)[owner]
-    return Ragged.packed(sequences.values[kept], sequences.lengths - by)
-
-
-def windows(sequences: Ragged, steps: int) -> tuple[Ragged, Tensor]:
-    """Cuts each sequence into pieces of at most ``steps`` steps, and says whose each is ``(W,)``.
-
-    A step leads from an entry to the next, so a piece has one entry more, the first of the next
-    piece: no step is lost and none is seen twice. Pieces are cut from the end, which is full.
-    """
-    numbers = ((sequences.lengths - 1).clamp_min(1) + steps - 1) // steps
-    owners = torch.repeat_interleave(torch.arange(len(sequences)), numbers)
-    rank = torch.arange(len(owners)) - (numbers.cumsum(0) - numbers)[owners]
-    ends = sequences.offsets[1:][owners] - (numbers[owners] - 1 - rank) * steps
-    starts = torch.maximum(sequences.offsets[:-1][owners], ends - steps - 1)
-    lengths = ends - starts
-    shift = torch.repeat_interleave(starts - (lengths.cumsum(0) - lengths), lengths)
-    place = torch.arange(len(shift)) + shift
-    return Ragged.packed(sequences.values[place], lengths), owners
-
-
-def chosen(sequences: Ragged, rows: Tensor) -> Ragged:
-    """The sequences where ``rows`` ``(U,)`` is True."""
-    kept = torch.repeat_interleave(rows, sequences.lengths)
-    return Ragged.packed(sequences.values[kept], sequences.lengths[rows])
+def words(text: str) -> list[str]:
+    """Ids with blanks or commas between them."""
+    return text.replace(",", " ").split()

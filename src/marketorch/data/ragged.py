@@ -61,6 +61,29 @@ class Ragged:
         return values[positions].long() * inside
 
 
+def windows(sequences: Ragged, steps: int) -> tuple[Ragged, Tensor]:
+    """Cuts each sequence into pieces of at most ``steps`` steps, and says whose each is ``(W,)``.
+
+    A step leads from an entry to the next, so a piece has one entry more, the first of the next
+    piece: no step is lost and none is seen twice. Pieces are cut from the end, which is full.
+    """
+    numbers = ((sequences.lengths - 1).clamp_min(1) + steps - 1) // steps
+    owners = torch.repeat_interleave(torch.arange(len(sequences)), numbers)
+    rank = torch.arange(len(owners)) - (numbers.cumsum(0) - numbers)[owners]
+    ends = sequences.offsets[1:][owners] - (numbers[owners] - 1 - rank) * steps
+    starts = torch.maximum(sequences.offsets[:-1][owners], ends - steps - 1)
+    lengths = ends - starts
+    shift = torch.repeat_interleave(starts - (lengths.cumsum(0) - lengths), lengths)
+    place = torch.arange(len(shift)) + shift
+    return Ragged.packed(sequences.values[place], lengths), owners
+
+
+def chosen(sequences: Ragged, rows: Tensor) -> Ragged:
+    """The sequences where ``rows`` ``(num,)`` is True."""
+    kept = torch.repeat_interleave(rows, sequences.lengths)
+    return Ragged.packed(sequences.values[kept], sequences.lengths[rows])
+
+
 class TokenDataset:
     """Tokenised texts with their labels; a batch is one index, whatever its size.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from marketorch.data.catalogue import Sizes
 from marketorch.data.events import EventDataset
 from marketorch.models.recommender import Recommender, last_index
 
@@ -16,16 +17,16 @@ class Popularity(Recommender):
     """The same scores for everybody: how often each item was taken.
 
     Args:
-        num_items: size of the catalogue.
+        sizes: what there is; the catalogue's size counts.
         length: accepted like any recommender's; the history does not matter.
     """
 
     counts: Tensor
 
-    def __init__(self, *, num_items: int, length: int = 1) -> None:
+    def __init__(self, *, sizes: Sizes, length: int = 1) -> None:
         super().__init__()
         self.length = length
-        self.register_buffer("counts", torch.zeros(num_items + 1))
+        self.register_buffer("counts", torch.zeros(sizes.num_items + 1))
 
     def fit(self, train: EventDataset) -> None:
         """Counts."""
@@ -42,16 +43,16 @@ class Markov(Recommender):
     Popularity, scaled below one count, orders what never came.
 
     Args:
-        num_items: size of the catalogue; the table has its square.
+        sizes: what there is; the catalogue's size counts; the table has its square.
         length: see `Popularity`; one item is read.
     """
 
     counts: Tensor
 
-    def __init__(self, *, num_items: int, length: int = 1) -> None:
+    def __init__(self, *, sizes: Sizes, length: int = 1) -> None:
         super().__init__()
         self.length = length
-        self.register_buffer("counts", torch.zeros(num_items + 1, num_items + 1))
+        self.register_buffer("counts", torch.zeros(sizes.num_items + 1, sizes.num_items + 1))
 
     def fit(self, train: EventDataset) -> None:
         """Counts each step from an item to the next."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from marketorch.data.catalogue import Sizes
 from marketorch.data.ragged import PAD
 from marketorch.models.recommender import Positives, VectorRecommender, last_index
 from marketorch.models.transformer import Block, rotary
@@ -18,7 +19,7 @@ class SequentialTransformer(VectorRecommender):
     """States and scores of item histories ``(B, L)``, numbered from 1, padded with 0 at the end.
 
     Args:
-        num_items: size of the catalogue.
+        sizes: what there is; the catalogue's size counts.
         length: items of a history that are read, the last ones.
         dim, depth, num_heads, mlp_ratio: width, blocks, heads, feed-forward width over ``dim``.
         dropout: on the embeddings and in the blocks.
@@ -27,7 +28,7 @@ class SequentialTransformer(VectorRecommender):
     def __init__(
         self,
         *,
-        num_items: int,
+        sizes: Sizes,
         length: int = 200,
         dim: int = 128,
         depth: int = 2,
@@ -37,7 +38,7 @@ class SequentialTransformer(VectorRecommender):
     ) -> None:
         super().__init__()
         self.length, self.head_dim = length, dim // num_heads
-        self.embedding = nn.Embedding(num_items + 1, dim, padding_idx=PAD)
+        self.embedding = nn.Embedding(sizes.num_items + 1, dim, padding_idx=PAD)
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
         self.embedding_norm, self.last_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         # A mask for every position: one a sequence costs .005 of NDCG@10 on MovieLens-1M.
@@ -45,7 +46,7 @@ class SequentialTransformer(VectorRecommender):
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, mlp_ratio, nn.Dropout(dropout)) for _ in range(depth)
         )
-        self.output = nn.Linear(dim, num_items + 1)
+        self.output = nn.Linear(dim, sizes.num_items + 1)
         nn.init.normal_(self.output.weight, std=0.02)
         nn.init.zeros_(self.output.bias)
 

@@ -1,12 +1,13 @@
 """Losses of recommenders: one item against a catalogue, all of it or a sample.
 
-Every loss takes what a batch teaches (`Positives`) and returns a sum over the positives. Shapes:
-Q queries, P positives, K negatives, N catalogue, D width.
+Every loss takes a model and what a batch teaches (`Positives`) and returns a sum over the
+positives. Shapes: Q queries, P positives, K negatives, N catalogue, D width.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 import torch
@@ -14,28 +15,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from marketorch.data.ragged import PAD, Ragged
+from marketorch.errors import ConfigError, closest
 from marketorch.models.recommender import Positives, VectorRecommender
 
-CHUNK = 512
+CHUNK = 512  # queries whose scores of the whole catalogue exist at one time
+LOSSES = ("softmax", "sampled_softmax", "gbce")
 
 
-class FullSoftmax(nn.Module):
-    """Cross-entropy over the whole catalogue, exact."""
-
-    def __init__(self, num_items: int) -> None:
-        super().__init__()
-
-    def fit(self, histories: Ragged) -> None:
-        """Nothing to count."""
-
-    def forward(self, model: VectorRecommender, positives: Positives) -> Tensor:
-        """Sum of −log p(target) over the positives."""
-        weight, bias = model.catalogue()
-        bias = weight.new_zeros(len(weight)) if bias is None else bias
-        loss: Tensor = _Softmax.apply(
-            positives.queries, weight, bias, positives.rows, positives.targets
-        )
-        return loss
+def full_softmax(model: VectorRecommender, positives: Positives) -> Tensor:
+    """Sum of −log p(target) over the positives, p over the whole catalogue, exact."""
+    weight, bias = model.catalogue()
+    bias = weight.new_zeros(len(weight)) if bias is None else bias
+    loss: Tensor = _Softmax.apply(
+        positives.queries, weight, bias, positives.rows, positives.targets
+    )
+    return loss
 
 
 class _Softmax(torch.autograd.Function):
@@ -73,3 +67,105 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         d_queries, d_weight, d_bias = ctx.saved_tensors
         return d_queries * grad, d_weight * grad, d_bias * grad, None, None
+
+
+class CatalogueLoss(nn.Module):
+    """The loss of a recommender.
+
+    ``softmax`` is exact. ``sampled_softmax`` sets each positive against ``negatives`` items that
+    the whole batch shares, drawn on the device in one call, scores corrected by −log of how often
+    an item is expected among them (Bengio & Senécal 2008). ``gbce`` is binary cross-entropy on
+    such negatives, the positive's probability to the power β, which undoes the overconfidence
+    that sampling brings (Petrov & Macdonald 2023; calibration 0 is plain BCE).
+
+    Args:
+        num_items: size of the catalogue.
+        kind: one of the three.
+        negatives: drawn a batch.
+        popularity: items are drawn in proportion to their count to this power; 0: all alike.
+        in_batch: for ``sampled_softmax``, take the batch's own targets as negatives as well.
+        calibration: t of gBCE, between 0 and 1.
+    """
+
+    counts: Tensor
+    cumulative: Tensor
+
+    def __init__(
+        self,
+        num_items: int,
+        kind: str = "softmax",
+        *,
+        negatives: int = 1024,
+        popularity: float = 0.0,
+        in_batch: bool = False,
+        calibration: float = 0.75,
+    ) -> None:
+        super().__init__()
+        if kind not in LOSSES:
+            raise ConfigError(
+                f"task.loss is '{kind}'.{closest(kind, LOSSES)} Expected {', '.join(LOSSES)}."
+            )
+        self.kind, self.num_items, self.negatives = kind, num_items, negatives
+        self.popularity, self.in_batch, self.calibration = popularity, in_batch, calibration
+        self.register_buffer("counts", torch.zeros(num_items + 1))
+        self.register_buffer("cumulative", torch.zeros(num_items + 1), persistent=False)
+
+    def fit(self, histories: Ragged) -> None:
+        """Counts the training events of each item."""
+        self.counts = torch.bincount(histories.values, minlength=self.num_items + 1).float()
+
+    def forward(self, model: VectorRecommender, positives: Positives) -> Tensor:
+        """Sum over the positives."""
+        if self.kind == "softmax":
+            return full_softmax(model, positives)
+        items = self.draw()
+        scores = model.scores(positives.queries, items).float()
+        own = model.pair_scores(positives.queries[positives.rows], positives.targets).float()
+        if self.kind == "gbce":
+            return self._gbce(own, scores, positives)
+        return self._sampled_softmax(model, own, scores, items, positives)
+
+    def draw(self) -> Tensor:
+        """Numbers of the negatives ``(K,)`` of a batch."""
+        device = self.counts.device
+        if not self.popularity:
+            return torch.randint(1, self.num_items + 1, (self.negatives,), device=device)
+        if not self.cumulative[-1]:
+            weights = (self.counts[1:] + 1).double() ** self.popularity
+            self.cumulative = F.pad((weights.cumsum(0) / weights.sum()).float(), (1, 0))
+        drawn = torch.rand(self.negatives, device=device)
+        return torch.searchsorted(self.cumulative, drawn).clamp(1, self.num_items)
+
+    def _log_expected(self, items: Tensor) -> Tensor:
+        """Log of how often each item is expected among those drawn."""
+        if not self.popularity:
+            return torch.full(items.shape, math.log(self.negatives / self.num_items)).to(
+                items.device
+            )
+        share = self.cumulative[items] - self.cumulative[items - 1]
+        return (share * self.negatives).clamp_min(1e-9).log()
+
+    def _sampled_softmax(
+        self,
+        model: VectorRecommender,
+        own: Tensor,
+        scores: Tensor,
+        items: Tensor,
+        positives: Positives,
+    ) -> Tensor:
+        log_q = self._log_expected(items)
+        if self.in_batch:
+            targets = positives.targets
+            share = self.counts[targets] / self.counts.sum().clamp_min(1)
+            items = torch.cat([items, targets])
+            log_q = torch.cat([log_q, (share * len(targets)).clamp_min(1e-9).log()])
+            scores = torch.cat([scores, model.scores(positives.queries, targets).float()], 1)
+        scores = (scores - log_q)[positives.rows]
+        scores = scores.masked_fill(items == positives.targets[:, None], -torch.inf)
+        return (torch.logaddexp(own, scores.logsumexp(1)) - own).sum()
+
+    def _gbce(self, own: Tensor, scores: Tensor, positives: Positives) -> Tensor:
+        share = self.negatives / self.num_items
+        beta = share * (self.calibration * (1 - 1 / share) + 1 / share)
+        against = F.softplus(scores).sum(1)[positives.rows]
+        return (beta * F.softplus(-own) + against).sum()

@@ -15,18 +15,23 @@ from marketorch.data.ragged import PAD
 from marketorch.engine.metrics import MeanOfSums
 
 
-def mean_ranks(scores: Tensor, targets: Tensor) -> Tensor:
+def mean_ranks(scores: Tensor, targets: Tensor, k: int | None = None) -> Tensor:
     """Ranks ``(B, T)`` of ``targets`` ``(B, T)`` by ``scores`` ``(B, N + 1)``, 1 is the best.
 
     Equal scores share the mean of their ranks, and a score that is no number is the worst there
-    is. Infinite at padding.
+    is. Infinite at padding. Ranks that are surely beyond ``k`` are all given as N + 1: that takes
+    one look at the scores, however many targets there are.
     """
-    own = scores.gather(1, targets)
-    ranks = torch.empty(targets.shape, device=scores.device)
-    for column in range(targets.shape[1]):  # a B x N comparison each; most users have few targets
-        score = own[:, column, None]
-        not_above, equal = (scores <= score).sum(1), (scores == score).sum(1)
-        ranks[:, column] = scores.shape[1] - not_above + (equal + 1) / 2
+    size = scores.shape[1]
+    best = scores.nan_to_num(nan=-torch.inf).topk(min(k or size, size), dim=1).values
+    own = scores.gather(1, targets).nan_to_num(nan=-torch.inf)
+    above = (best[:, None] > own[..., None]).sum(2)
+    tied = (best[:, None] == own[..., None]).sum(2)
+    last = best[:, -1:]
+    at_the_edge = (scores == last).sum(1, keepdim=True).where(last > -torch.inf, size - above)
+    tied = torch.where(own == last, at_the_edge, tied)
+    ranks = above + (tied + 1) / 2
+    ranks = ranks.masked_fill(own < last, size)
     return ranks.masked_fill(targets == PAD, torch.inf)
 
 
@@ -73,3 +78,22 @@ class Coverage(Metric):
     def compute(self) -> Tensor:
         """Between 0 and 1."""
         return (self.shown[1:] > 0).float().mean()
+
+
+class Popularity(MeanOfSums):
+    """How popular what is shown is: the mean share of users who had taken it in training.
+
+    Average recommendation popularity (Abdollahpouri et al. 2019). Far above that of what people
+    take next, a recommender leans on the popular.
+    """
+
+    share: Tensor
+
+    def __init__(self, share: Tensor, k: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.k = k
+        self.register_buffer("share", share.clone(), persistent=False)
+
+    def update(self, items: Tensor) -> None:  # type: ignore[override]
+        """Takes lists ``(B, K)``, best first."""
+        super().update(self.share[items[:, : self.k]].mean(1))

@@ -1,62 +1,89 @@
 """Recommendation: which items of the whole catalogue a user takes next.
 
-A model reads histories ``items (B, L)``, says how many items it reads (``length``) and gives
-scores ``(B, N + 1)`` of every item as the next one. One that is trained has ``states`` for every
-position and an ``output`` layer; one that is counted has ``fit(histories)`` instead.
+A model (`marketorch.models.recommender`) reads histories and scores every item. One that is trained
+says which items its queries led to; one that is counted or solved has ``fit`` alone.
 
 Ranking is over the full catalogue, without what the user has already taken. Where scores tie, an
-item has the mean rank of the tie: equal scores for all items are worth what chance is worth.
+item has the mean rank of the tie: equal scores for all items are worth what chance is worth. Where
+the data give negatives, there are metrics of the rank among those as well, called ``sampled_…``.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
+from torch import Tensor
 from torchmetrics import MetricCollection
 
+from marketorch.data.catalogue import Catalogue, Sizes
 from marketorch.data.events import EventDataset
-from marketorch.data.ragged import PAD
-from marketorch.engine.metrics import MeanOfSums
+from marketorch.data.ragged import PAD, Ragged, chosen, windows
+from marketorch.data.requests import Requests
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
-from marketorch.tasks.catalogue_loss import FullSoftmax
-from marketorch.tasks.ranking import Coverage, RankMetric, mean_ranks
+from marketorch.engine.tracking import say
+from marketorch.errors import DataError
+from marketorch.models.recommender import Recommender, VectorRecommender
+from marketorch.tasks.catalogue_loss import CatalogueLoss
+from marketorch.tasks.ranking import Coverage, Popularity, RankMetric, mean_ranks
 
 
 class HistoryDataset:
     """Histories to learn from or to continue; a batch is one index, whatever its size.
 
-    Batches hold ``items (B, L)``, ``index (B,)`` and, to evaluate, ``seen (B, S)`` and
-    ``targets (B, T)``.
+    Batches hold ``items (B, L)``, ``users (B,)``, ``index (B,)``, where there are any
+    ``user_tokens (B, F)`` and, to evaluate, ``seen (B, S)``, ``targets (B, T)`` and
+    ``negatives (B, M)``.
     """
 
-    def __init__(self, dataset: EventDataset, length: int) -> None:
-        self.histories, self.targets = dataset.histories, dataset.targets
-        self.width = length + dataset.training  # a history of L steps has L + 1 items
-        self.lengths = self.histories.lengths.clamp_max(self.width)
-        self.ids = dataset.ids
+    def __init__(self, dataset: EventDataset, length: int | None) -> None:
+        self.dataset, self.ids, self.width = dataset, dataset.ids, length
+        self.histories, self.owners = dataset.histories, torch.arange(len(dataset))
+        if dataset.training and length is not None:
+            pieces, owners = windows(dataset.histories, length)
+            taught = pieces.lengths > 1  # a single event leads nowhere
+            self.histories, self.owners = chosen(pieces, taught), owners[taught]
+            self.width = length + 1  # a history of L steps has L + 1 items
+            self.ids = None if self.ids is None else [self.ids[i] for i in self.owners.tolist()]
+        lengths = self.histories.lengths
+        self.lengths = lengths if self.width is None else lengths.clamp_max(self.width)
 
     def __len__(self) -> int:
         return len(self.histories)
 
     def __getitems__(self, indices: list[int]) -> Batch:
         index = torch.as_tensor(indices, dtype=torch.int64)
-        batch = {"index": index, "items": self.histories.pad(index, self.width)}
-        if self.targets is not None:
-            batch["targets"] = self.targets.pad(index)
-        return batch | {"seen": self.histories.pad(index)}
+        owners, data = self.owners[index], self.dataset
+        users = torch.zeros_like(owners) if data.users is None else data.users[owners]
+        batch = {"index": index, "items": self.histories.pad(index, self.width), "users": users}
+        if data.user_tokens is not None:
+            batch["user_tokens"] = data.user_tokens[owners]
+        if data.training:
+            return batch
+        for name, sequences in (("targets", data.targets), ("negatives", data.negatives)):
+            if sequences is not None:
+                batch[name] = sequences.pad(index)
+        batch["seen"] = self.histories.pad(index)
+        if data.excluded:
+            never = torch.tensor(data.excluded).expand(len(index), -1)
+            batch["seen"] = torch.cat([batch["seen"], never], 1)
+        if data.similar:
+            batch["similar"] = batch["items"][:, 0]
+        return batch
 
 
 class Recommendation(Task):
     """The task of every model that ranks a catalogue.
 
     Args:
-        model: builds the model from ``num_items``.
-        schema: the data's description; ``num_items`` is the size of the catalogue.
-        positions: most positions of a batch that are trained on, chosen at random; the softmax
-            over the catalogue is what a step costs.
-        at: list lengths that are measured.
+        model: builds the model from ``sizes``.
+        schema: the data's description, with the fields of `Sizes`.
+        loss, negatives, popularity, in_batch, calibration: see `CatalogueLoss`.
+        positions: most positives of a batch that are trained on, chosen at random.
+        at: list lengths that are measured; ``predict`` shows the longest.
         mask_seen: never recommend what a user has taken; off where people come back to things.
     """
 
@@ -67,7 +94,12 @@ class Recommendation(Task):
         *,
         model: Callable[..., Any],
         schema: dict[str, Any],
-        positions: int = 8192,
+        loss: str = "softmax",
+        negatives: int = 1024,
+        popularity: float = 0.0,
+        in_batch: bool = False,
+        calibration: float = 0.75,
+        positions: int = 20_000,
         at: Sequence[int] = (10,),
         mask_seen: bool = True,
     ) -> None:
@@ -75,64 +107,130 @@ class Recommendation(Task):
         self.schema, self.positions = schema, positions
         self.at, self.mask_seen = tuple(at), mask_seen
         self.main_metric = f"ndcg@{self.at[0]}"
-        self.model: Any = model(num_items=schema["num_items"])
-        self.loss = FullSoftmax(schema["num_items"])
+        sizes = Sizes(**{name: schema[name] for name in Sizes._fields if name in schema})
+        self.model: Recommender = model(sizes=sizes)
+        self.loss = CatalogueLoss(
+            sizes.num_items,
+            loss,
+            negatives=negatives,
+            popularity=popularity,
+            in_batch=in_batch,
+            calibration=calibration,
+        )
+        self.catalogue: Catalogue | None = None
 
     def prepare(self, train: EventDataset) -> None:
-        """Counts what a model counts."""
-        if hasattr(self.model, "fit"):
-            self.model.fit(train)
+        """Keeps the catalogue and counts or solves what a model counts or solves."""
+        self.catalogue = train.catalogue
+        self.loss.fit(train.histories)
+        self.model.fit(train)
 
-    def encode(self, dataset: EventDataset) -> HistoryDataset:
-        """Histories as the model reads them."""
+    def get_extra_state(self) -> Tensor:
+        """The catalogue as bytes ``(n,)`` uint8."""
+        return (self.catalogue or Catalogue([])).to_bytes()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Reads what `get_extra_state` wrote."""
+        self.catalogue = Catalogue.from_bytes(state)
+
+    def encode(self, dataset: EventDataset | Requests) -> HistoryDataset:
+        """Histories as the model reads them; requests are numbered by the catalogue."""
+        if isinstance(dataset, Requests):
+            assert self.catalogue is not None
+            dataset = numbered(dataset, self.catalogue)
         return HistoryDataset(dataset, self.model.length)
 
     def forward(self, batch: Batch) -> Step:
-        """Cross-entropy over the catalogue at a random choice of the batch's positions."""
-        positives = self.model.positives(batch).sample(self.positions)
-        loss = self.loss(self.model, positives)
+        """The loss of what the batch teaches."""
+        model = cast(VectorRecommender, self.model)
+        positives = model.positives(batch).sample(self.positions)
+        loss = self.loss(model, positives)
         return Step(loss, loss.new_tensor(float(len(positives.rows))))
 
     def predict(self, batch: Batch) -> Predictions:
         """The best items ``(B, k)`` with their scores, and the ranks of the targets ``(B, T)``."""
-        scores = self.model(batch).float().clone()
+        similar = batch.get("similar")
+        scores = self.model(batch) if similar is None else self.model.similar(similar)
+        scores = scores.float().clone()
         scores[:, PAD] = -torch.inf
-        if self.mask_seen:
+        ranks = {}
+        if "negatives" in batch:
+            ranks["sampled_ranks"] = ranks_among(scores, batch["targets"], batch["negatives"])
+        if self.mask_seen or similar is not None:
             scores.scatter_(1, batch["seen"], -torch.inf)
-        best = scores.topk(min(max(self.at), scores.shape[1] - 1), dim=1)
-        predictions = {"index": batch["index"], "items": best.indices, "scores": best.values}
         if "targets" in batch:
-            predictions["ranks"] = mean_ranks(scores, batch["targets"])
-        return predictions
+            ranks["ranks"] = mean_ranks(scores, batch["targets"], max(self.at))
+        best = scores.topk(min(max(self.at), scores.shape[1] - 1), dim=1)
+        return {"index": batch["index"], "items": best.indices, "scores": best.values} | ranks
 
     def metrics(self) -> MetricCollection:
-        """Recall, NDCG and MRR at each list length, and the share of the catalogue shown."""
-        kinds = ("recall", "ndcg", "mrr")
-        metrics: dict[str, MeanOfSums | Coverage] = {
-            f"{kind}@{k}": RankMetric(kind, k) for k in self.at for kind in kinds
-        }
+        """Recall, NDCG and MRR at each list length; which items are shown, and how popular."""
+        metrics: dict[str, Any] = {}
         for k in self.at:
+            for kind in ("recall", "ndcg", "mrr"):
+                metrics[f"{kind}@{k}"] = RankMetric(kind, k)
+                if self.schema.get("given_negatives"):
+                    metrics[f"sampled_{kind}@{k}"] = RankMetric(kind, k)
             metrics[f"coverage@{k}"] = Coverage(self.schema["num_items"], k)
+            share = self.loss.counts / max(1, self.schema.get("num_users", 1))
+            metrics[f"popularity@{k}"] = Popularity(share, k)
         return MetricCollection(metrics, compute_groups=False)
 
     def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:
         """Feeds ranks and shown items of a batch."""
+        sources = {"coverage": "items", "popularity": "items", "sampled": "sampled_ranks"}
         for name, metric in metrics.items(keep_base=True):
-            shown = predictions["items"] if name.startswith("coverage") else predictions["ranks"]
-            metric.update(shown)
+            source = sources.get(re.split("[_@]", name)[0], "ranks")
+            if source in predictions:
+                metric.update(predictions[source])
 
-    def rows(
-        self, predictions: Predictions, dataset: EventDataset, *, explain: int = 0
-    ) -> list[Row]:
+    def rows(self, predictions: Predictions, dataset: Any, *, explain: int = 0) -> list[Row]:
         """One row a user: what to recommend, best first, by id, title and score."""
+        assert self.catalogue is not None
+        names = dataset.users if isinstance(dataset, Requests) else dataset.ids
         rows = []
         parts = [predictions[name].tolist() for name in ("index", "items", "scores")]
         for index, items, scores in zip(*parts, strict=True):
-            ids = [dataset.items[number - 1] for number in items]
-            row: Row = {} if dataset.ids is None else {"user": dataset.ids[index]}
-            row["items"] = ids
-            if dataset.titles:
-                row["titles"] = [dataset.titles.get(item, "") for item in ids]
-            row["scores"] = [round(score, 4) for score in scores]
+            shown = [n for n, score in zip(items, scores, strict=True) if score > -math.inf]
+            row: Row = {} if names is None else {"user": names[index]}
+            row["items"] = [self.catalogue.items[number - 1] for number in shown]
+            if self.catalogue.titles:
+                row["titles"] = [self.catalogue.titles[number - 1] for number in shown]
+            row["scores"] = [round(score, 4) for score in scores[: len(shown)]]
             rows.append(row)
         return rows
+
+
+def ranks_among(scores: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
+    """Mean ranks ``(B, T)`` of ``targets`` among ``negatives`` ``(B, M)`` alone."""
+    own = scores.gather(1, targets)[..., None]
+    others = scores.gather(1, negatives)[:, None]
+    real = (negatives != PAD)[:, None]
+    not_below = ~(others < own) & real  # a score that is no number is the worst there is
+    ranks = 1 + (not_below.sum(2) + (not_below & (others != own)).sum(2)) / 2
+    return ranks.masked_fill(targets == PAD, torch.inf)
+
+
+def numbered(requests: Requests, catalogue: Catalogue) -> EventDataset:
+    """Requests in numbers; items that the catalogue has not are skipped aloud, or refused."""
+    rows = [catalogue.item_numbers(history) for history in requests.histories]
+    total, known = sum(map(len, rows)), sum(sum(map(bool, row)) for row in rows)
+    if requests.users is None or requests.similar:
+        for history in requests.histories:
+            catalogue.check_items(history, "input")
+    elif total and not known:
+        raise DataError("input: the catalogue has none of its items.")
+    elif known < total:
+        say(f"{total - known:,} of {total:,} events are of unknown items: skipped.")
+    catalogue.check_items(requests.excluded, "exclude")
+    learnt, table = catalogue.user_attributes, requests.attributes
+    users = requests.users or [None] * len(rows)
+    return EventDataset(
+        histories=Ragged.of([[number for number in row if number] for row in rows]),
+        catalogue=catalogue,
+        users=torch.tensor([catalogue.user_number(user) for user in users]),
+        ids=requests.users,
+        user_tokens=None if learnt is None or table is None else learnt.tokens(table),
+        similar=requests.similar,
+        excluded=catalogue.item_numbers(requests.excluded),
+    )

@@ -42,7 +42,7 @@ class SyntheticReviews:
             "classes": list(reviews.class_names),
             "class_counts": [counts[i] for i in range(len(reviews.class_names))],
             "num_examples": len(reviews.labels),
-            "best_accuracy": reviews.best_accuracy,
+            "best_reachable": {name: {"accuracy": reviews.best_accuracy} for name in self.sizes},
         }
 
     def split(self, name: str) -> TextDataset:

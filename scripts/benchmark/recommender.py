@@ -1,0 +1,273 @@
+"""Time to RecBole's quality: how long its SASRec trains to its best, and we to the same.
+
+    python scripts/benchmark/recommender.py data_dir=DIR [minutes=40] [threads=2] [seed=0]
+                                            [python=PYTHON]
+
+Both sides read ``DIR/recommender/ml-100k/ml-100k.inter`` (MovieLens-100k), hold out the last two
+films of each user by time, train on those before, and are measured by NDCG@10 of the second-last
+among all films. *RecBole* 1.2.1 runs SASRec with its own settings (width 64, two layers, length 50,
+full softmax, batch 2048, Adam 1e-3; see `recbole_side`) until its early stopping or the end of the
+epoch in which ``minutes`` pass. *Ours* is the sequential transformer of the same width, depth and
+length by `RECIPE`, through `marketorch.train`.
+
+The clock runs from the first step on, evaluations included and preparing the data excluded, on
+both sides with as many threads; RecBole goes first. Each RecBole epoch that improved on all before
+is set against our first evaluation that is as good. RecBole masks nothing when it ranks for a
+sequential model, so films already seen take ranks; ours then does the same
+(``task.mask_seen=false``). The test split is never read.
+
+RecBole needs an environment of its own, and Python 3.11 or older in it. ``python`` names the
+interpreter of one; without it, one with `PINNED` is made under ``~/.cache/marketorch/recbole``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from recbole_side import CONVERGED, MARK
+
+from marketorch import build, compose, train
+from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch.engine.tracking import say, table
+from marketorch.errors import ConfigError, DataError, UserError, guard
+
+NAME, TARGET = "ml-100k", 50
+PINNED = [
+    "recbole==1.2.1",
+    "torch==2.11.0",  # as in constraints.txt: both sides compute with the same library
+    "numpy==1.26.4",
+    "pandas==2.1.4",
+    "scipy==1.17.1",
+    "scikit-learn==1.9.1",
+    "ray==2.6.3",
+    "thop==0.1.1.post2209072238",
+    "tensorboard==2.21.0",
+    "setuptools==65.5.0",
+]
+RECIPE = [  # chosen on validation
+    "model.dropout=0.2",
+    "optim.lr=4e-3",
+    "trainer.epochs=6",
+    "trainer.batch_size=16",
+    "trainer.ema_decay=0.98",
+    "trainer.eval_every=76",
+    "trainer.save_every=1000000",
+    "trainer.log_every=76",
+]
+DEFAULTS = {"data_dir": "", "minutes": "40", "threads": "2", "seed": "0", "python": ""}
+Line = dict[str, Any]
+"""An evaluation: ``ndcg``, ``seconds`` since training began, ``eval_seconds`` of them for it."""
+
+
+# -- RecBole ----------------------------------------------------------------------------------
+
+
+def recbole_python() -> str:
+    """The interpreter of an environment with RecBole, which is made if there is none."""
+    folder = Path.home() / ".cache/marketorch/recbole"
+    python, ready = folder / "bin/python", folder / "ready.json"
+    if ready.exists() and json.loads(ready.read_text()) == PINNED:
+        return str(python)
+    if sys.version_info[:2] > (3, 11):
+        raise ConfigError("RecBole's requirements stop at Python 3.11: name one with python=.")
+    say(f"installing RecBole into {folder}; this takes minutes, once")
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], [*pip, *PINNED]):
+        if subprocess.run(command).returncode:
+            raise UserError(f"RecBole's environment could not be made: {' '.join(command)}")
+    ready.write_text(json.dumps(PINNED))
+    return str(python)
+
+
+def recbole_lines(
+    python: str, folder: Path, options: dict[str, str]
+) -> Generator[Line, None, None]:
+    """Runs `recbole_side` on ``folder/NAME/NAME.inter`` and yields what it prints, as it does."""
+    values = [str(folder), NAME, *(options[name] for name in ("minutes", "threads", "seed"))]
+    script = Path(__file__).resolve().parent / "recbole_side.py"
+    errors = folder / "errors.txt"
+    environment = os.environ | {"OMP_NUM_THREADS": options["threads"]}
+    environment.pop("PYTHONPATH", None)  # ours is not for RecBole
+    with errors.open("w") as stream:
+        process = subprocess.Popen(
+            [python, str(script), *values],
+            cwd=folder,  # RecBole writes logs and weights where it stands
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.startswith(MARK):
+                    yield json.loads(line.removeprefix(MARK))
+        except BaseException:  # whoever listens has gone
+            process.kill()
+            raise
+        finally:
+            process.wait()
+    if process.returncode:
+        raise UserError(f"RecBole failed:\n{errors.read_text()[-2000:]}")
+
+
+def run_recbole(lines: Iterator[Line]) -> tuple[list[Line], str]:
+    """The evaluations among RecBole's lines, and why it stopped."""
+    evaluations: list[Line] = []
+    for line in lines:
+        if "stopped" in line:
+            return evaluations, line["stopped"]
+        evaluations.append(line | {"ndcg": line["ndcg@10"], "epoch": len(evaluations) + 1})
+        shown = f"{line['seconds']:8.1f} s   NDCG@10 {line['ndcg@10']:.4f}"
+        say(f"RecBole   epoch {len(evaluations):3d} {shown}")
+    raise UserError("RecBole ended without a word.")
+
+
+# -- ours -------------------------------------------------------------------------------------
+
+
+def our_config(folder: Path, seed: str) -> Any:
+    """The recipe on the same file, which only needs another ending to be read as what it is."""
+    path = folder / f"{NAME}.tsv"
+    shutil.copyfile(folder / NAME / f"{NAME}.inter", path)
+    fixed = ["experiment=recommender_ml1m", "data=event_log", f"data.path={path}"]
+    fixed += ["data.user=user_id:token", "data.item=item_id:token", "data.time=timestamp:float"]
+    fixed += ["model.dim=64", "model.depth=2", "model.length=50", "task.mask_seen=false"]
+    fixed += [f"seed={seed}", f"run_dir={folder / 'ours'}", "trainer.device=cpu"]
+    return compose([*fixed, *RECIPE])
+
+
+def run_ours(config: Any) -> list[Line]:
+    """Our evaluations."""
+    train(config)
+    lines = map(json.loads, (Path(config.run_dir) / "metrics.jsonl").read_text().splitlines())
+    return [line | {"ndcg": line["val/ndcg@10"]} for line in lines if "val/ndcg@10" in line]
+
+
+def held_out(config: Any) -> dict[str, str]:
+    """The item id that each user id is validated on."""
+    data = build(config.data).split("validation")
+    items = [data.catalogue.items[number - 1] for number in data.targets.values.tolist()]
+    return dict(zip(map(str, data.ids), map(str, items), strict=True))
+
+
+# -- the comparison ---------------------------------------------------------------------------
+
+
+def improvements(evaluations: list[Line]) -> list[Line]:
+    """Those that are better than all before."""
+    best, better = float("-inf"), []
+    for line in evaluations:
+        if line["ndcg"] > best:
+            best = line["ndcg"]
+            better.append(line)
+    return better
+
+
+def first_as_good(evaluations: list[Line], ndcg: float) -> Line | None:
+    """The first that reaches ``ndcg``, if one does."""
+    return next((line for line in evaluations if line["ndcg"] >= ndcg), None)
+
+
+def compare(theirs: list[Line], ours: list[Line]) -> None:
+    """A row for each RecBole epoch that improved; the last is its best."""
+    rows = []
+    for line in improvements(theirs):
+        match = first_as_good(ours, line["ndcg"])
+        row = (line["epoch"], f"{line['ndcg']:.4f}", f"{line['seconds']:.1f}")
+        ratio = f"{line['seconds'] / match['seconds']:.1f}" if match else "never reached"
+        reached = (f"{match['ndcg']:.4f}", f"{match['seconds']:.1f}") if match else ("", "")
+        rows.append((*row, *reached, ratio))
+    columns = ("RecBole epoch", "NDCG@10", "seconds", "ours", "seconds", "ratio")
+    title = f"time to RecBole's validation NDCG@10 · {NAME} · target of the last row ≥ {TARGET}"
+    table(title, columns, rows)
+
+
+def describe(theirs: list[Line], ours: list[Line], stopped: str) -> None:
+    """Where the time went, whether RecBole was done, and how good each side became."""
+    sides = {"RecBole": (theirs, len(theirs)), "ours": (ours, ours[-1]["epoch"])}
+    rows = []
+    for name, (lines, epochs) in sides.items():
+        best = max(lines, key=lambda line: line["ndcg"])
+        seconds, measured = lines[-1]["seconds"], sum(line["eval_seconds"] for line in lines)
+        each = (f"{(seconds - measured) / epochs:.2f}", f"{measured / epochs:.2f}")
+        rows.append((name, f"{best['ndcg']:.4f}", f"{best['seconds']:.1f}", f"{epochs:g}", *each))
+    columns = (
+        "side",
+        "best NDCG@10",
+        "after s",
+        "epochs",
+        "training s/epoch",
+        "evaluation s/epoch",
+    )
+    table("each side by itself", columns, rows)
+    cut = "it had not converged, its best may be yet to come"
+    known = "it had converged" if stopped == CONVERGED else cut
+    say(f"RecBole was stopped by its {stopped}: {known}.")
+
+
+def check_same(about: Line, config: Any) -> None:
+    """Says whom both sides agree on, and stops if they rank differently."""
+    if not about:
+        raise UserError("RecBole ended without a word.")
+    if about["masks_seen"] != config.task.mask_seen:
+        raise UserError("The two sides do not mask the same items, their NDCG cannot be compared.")
+    other, own = about["held_out"], held_out(config)
+    if other.keys() != own.keys():
+        raise UserError(f"RecBole validates on {len(other):,} users, ours on {len(own):,} others.")
+    same = sum(other[user] == item for user, item in own.items())
+    say(f"{same:,} of {len(own):,} users are validated on the same item by both sides.")
+    say(f"RecBole   torch {about['torch']}, {about['parameters']:,} parameters; masks nothing seen")
+
+
+def parse(arguments: list[str]) -> dict[str, str]:
+    """The options, checked. ConfigError for one that does not exist."""
+    options: dict[str, str] = {}
+    for name, default in DEFAULTS.items():
+        value, arguments = split_option(arguments, name)
+        options[name] = value or default
+    if arguments:
+        raise ConfigError(f"{arguments[0]}: unknown option. Options: {', '.join(DEFAULTS)}.")
+    for name in ("minutes", "threads", "seed"):
+        whole_number(name, options[name])
+    if not options["data_dir"]:
+        raise ConfigError("data_dir is missing: the folder in which recommender/ml-100k lies.")
+    return options
+
+
+def main(arguments: list[str]) -> None:
+    """Runs RecBole, then ours, and prints how much less time ours took."""
+    options = parse(arguments)
+    source = Path(options["data_dir"]) / "recommender" / NAME / f"{NAME}.inter"
+    if not source.exists():
+        raise DataError(f"{source}: there is no such file.")
+    python = options["python"] or recbole_python()
+    threads = int(options["threads"])
+    torch.set_num_threads(threads)
+    say(f"{threads} threads, load {os.getloadavg()[0]:.1f}, torch {torch.__version__}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / NAME).mkdir()
+        shutil.copyfile(source, folder / NAME / source.name)
+        config = our_config(folder, options["seed"])
+        lines = recbole_lines(python, folder, options)
+        check_same(next(lines, {}), config)
+        theirs, stopped = run_recbole(lines)
+        lines.close()
+        ours = run_ours(config)
+    compare(theirs, ours)
+    describe(theirs, ours, stopped)
+
+
+if __name__ == "__main__":
+    with guard():
+        main(arguments_or_help(__doc__ or ""))
