@@ -109,6 +109,8 @@ def test_popularity_is_skewed(shop: Shop) -> None:
         own = np.sort(shop.rules.popularity[shop.rules.department == department])[::-1]
         assert own.sum() == pytest.approx(1.0)
         np.testing.assert_allclose(own[:10] / own[0], np.arange(1, 11) ** -0.8)
+    place = np.arange(len(shop.items))  # popularity cannot be read off the number of an item
+    assert abs(np.corrcoef(place % (len(place) / 12), shop.rules.popularity)[0, 1]) < 0.3
 
 
 def test_a_share_of_users_and_items_is_cold(shop: Shop) -> None:
