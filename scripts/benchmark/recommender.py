@@ -212,7 +212,7 @@ def describe(theirs: list[Line], ours: list[Line], stopped: str) -> None:
     table("each side by itself", columns, rows)
     cut = "it had not converged, its best may be yet to come"
     known = "it had converged" if stopped == CONVERGED else cut
-    say(f"RecBole was stopped by its {stopped}: {known}.")
+    say(f"RecBole ended by {stopped}: {known}.")
 
 
 def check_same(about: Line, config: Any) -> None:
