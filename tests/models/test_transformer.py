@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from marketorch.models.transformer import Attention, SequenceDropout, rotary, rotate
+from marketorch.models.transformer import (
+    Attention,
+    Block,
+    PositionDropout,
+    SequenceDropout,
+    rotary,
+    rotate,
+)
 
 
 def test_rotary_scores_depend_on_the_distance_alone():
@@ -45,3 +52,25 @@ def test_sequence_dropout_drops_the_same_channels_everywhere():
     assert torch.equal(out[:, :1].expand_as(out), out)
     assert 0.3 < (out == 0).float().mean() < 0.7
     assert torch.equal(layer.eval()(torch.ones(1, 2, 3)), torch.ones(1, 2, 3))
+
+
+def test_one_place_alone_is_what_the_whole_sequence_has_there():
+    torch.manual_seed(0)
+    block, x = Block(16, 2, 2.0, PositionDropout(0.5)).eval(), torch.randn(3, 6, 16)
+    place = torch.tensor([5, 0, 2])
+    for rotation in (rotary(6, 8, torch.device("cpu")), None):
+        whole = block(x, None, rotation)[torch.arange(3), place]
+        torch.testing.assert_close(block.at(x, place, rotation), whole, rtol=1e-5, atol=1e-6)
+
+
+def test_position_dropout_keeps_the_mean_and_drops_its_share():
+    torch.manual_seed(0)
+    layer, x = PositionDropout(0.3).train(), torch.ones(50, 40, 33, requires_grad=True)
+    out = layer(x)
+    out.sum().backward()
+    out = out.detach()
+    assert torch.equal(x.grad, out)
+    assert (out == 0).float().mean() == pytest.approx(0.3, abs=0.005)
+    assert out.mean() == pytest.approx(1, abs=0.01)
+    assert out.unique().numel() == 2
+    assert torch.equal(layer.eval()(x), x)

@@ -1,29 +1,46 @@
 """Next-item prediction by a causal transformer over a user's history (Kang & McAuley 2018, SASRec).
 
 Every position is trained at once: the state after item t predicts item t + 1. Items have one
-vector on the way in and another on the way out. Shapes: B users, L items, D width, N catalogue.
+vector on the way in and another on the way out, unless they are tied; attributes of an item, if it
+has any, may be added on the way in. Shapes: B users, L items, D width, F attributes of an item,
+K items in question, N catalogue.
 """
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from marketorch.data.catalogue import Sizes
+from marketorch.data.events import EventDataset
 from marketorch.data.ragged import PAD
+from marketorch.errors import ConfigError
 from marketorch.models.recommender import Positives, VectorRecommender, last_index
-from marketorch.models.transformer import Block, rotary
+from marketorch.models.transformer import Block, PositionDropout, rotary
+
+POSITIONS = ("rotary", "learned")
 
 
 class SequentialTransformer(VectorRecommender):
     """States and scores of item histories ``(B, L)``, numbered from 1, padded with 0 at the end.
 
     Args:
-        sizes: what there is; the catalogue's size counts.
+        sizes: what there is; the catalogue's size counts, and that of the items' attributes.
         length: items of a history that are read, the last ones.
         dim, depth, num_heads, mlp_ratio: width, blocks, heads, feed-forward width over ``dim``.
         dropout: on the embeddings and in the blocks.
+        positions: ``rotary``, or ``learned`` vectors (as SASRec has them), counted from the first
+            item that is read.
+        tied: one vector an item, on the way in and out.
+        attributes: add the vectors of an item's attributes on the way in.
+        sparse: gradients for the items of a batch alone, for catalogues so large that an update of
+            every item costs more than the network; needs a sampled loss and no ``ema_decay``.
     """
+
+    item_tokens: Tensor
 
     def __init__(
         self,
@@ -35,27 +52,59 @@ class SequentialTransformer(VectorRecommender):
         num_heads: int = 2,
         mlp_ratio: float = 4.0,
         dropout: float = 0.3,
+        positions: str = "rotary",
+        tied: bool = False,
+        attributes: bool = False,
+        sparse: bool = False,
     ) -> None:
         super().__init__()
-        self.length, self.head_dim = length, dim // num_heads
-        self.embedding = nn.Embedding(sizes.num_items + 1, dim, padding_idx=PAD)
+        if positions not in POSITIONS:
+            raise ConfigError(f"model.positions is '{positions}'; expected rotary or learned.")
+        if attributes and not sizes.item_tokens:
+            raise ConfigError("model.attributes needs data.item_attributes: items have none.")
+        self.length, self.head_dim, self.sparse = length, dim // num_heads, sparse
+        number = sizes.num_items + 1
+        self.embedding = nn.Embedding(number, dim, padding_idx=PAD, sparse=sparse)
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
+        self.places = nn.Embedding(length, dim) if positions == "learned" else None
+        self.attributes = nn.Embedding(sizes.item_tokens + 1, dim) if attributes else None
         self.embedding_norm, self.last_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         # A mask for every position: one a sequence costs .005 of NDCG@10 on MovieLens-1M.
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = PositionDropout(dropout)
         self.blocks = nn.ModuleList(
-            Block(dim, num_heads, mlp_ratio, nn.Dropout(dropout)) for _ in range(depth)
+            Block(dim, num_heads, mlp_ratio, PositionDropout(dropout)) for _ in range(depth)
         )
-        self.output = nn.Linear(dim, sizes.num_items + 1)
-        nn.init.normal_(self.output.weight, std=0.02)
-        nn.init.zeros_(self.output.bias)
+        self.output = self.embedding if tied else nn.Embedding(number, dim, sparse=sparse)
+        if not tied:
+            nn.init.normal_(self.output.weight, std=0.02)
+        self.bias = nn.Embedding(number, 1, sparse=sparse)
+        nn.init.zeros_(self.bias.weight)
+        shape = (number, sizes.item_width) if attributes else (0, 0)
+        self.register_buffer("item_tokens", torch.zeros(shape, dtype=torch.int64))
 
-    def states(self, items: Tensor) -> Tensor:
-        """What is known after each item ``(B, L, D)``; padding comes last, so none is looked at."""
-        x = self.dropout(self.embedding_norm(self.embedding(items)))
-        rotation = rotary(items.shape[1], self.head_dim, items.device)
-        for block in self.blocks:
+    def fit(self, train: EventDataset) -> None:
+        """Keeps the items' attributes."""
+        if self.attributes is not None and train.item_tokens is not None:
+            self.item_tokens = train.item_tokens
+
+    def states(self, items: Tensor, place: Tensor | None = None) -> Tensor:
+        """What is known after each item ``(B, L, D)``, or at one ``place (B,)`` alone ``(B, D)``.
+
+        Padding comes last, so nothing looks at it.
+        """
+        x = self.embedding(items)
+        if self.attributes is not None:
+            x = x + bag(self.item_tokens[items], self.attributes.weight)
+        rotation = None
+        if self.places is None:
+            rotation = rotary(items.shape[1], self.head_dim, items.device)
+        else:
+            x = x + self.places.weight[: items.shape[1]]
+        x = self.dropout(self.embedding_norm(x))
+        *first, last = cast(list[Block], list(self.blocks))
+        for block in first:
             x = block(x, None, rotation)
+        x = last(x, None, rotation) if place is None else last.at(x, place, rotation)
         normed: Tensor = self.last_norm(x)
         return normed
 
@@ -68,10 +117,16 @@ class SequentialTransformer(VectorRecommender):
 
     def query(self, batch: dict[str, Tensor]) -> Tensor:
         """The state ``(B, D)`` after the last item of each history."""
-        items = batch["items"]
-        return self.states(items)[torch.arange(len(items), device=items.device), last_index(items)]
+        return self.states(batch["items"], last_index(batch["items"]))
 
     def catalogue(self, items: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Rows ``(K, D)`` and biases ``(K,)`` of the output layer."""
-        weight, bias = self.output.weight, self.output.bias
-        return (weight, bias) if items is None else (weight[items], bias[items])
+        """Vectors ``(K, D)`` on the way out and biases ``(K,)``."""
+        if items is None:
+            return self.output.weight, self.bias.weight[:, 0]
+        return self.output(items), self.bias(items)[:, 0]
+
+
+def bag(tokens: Tensor, vectors: Tensor) -> Tensor:
+    """Sums ``(B, L, D)`` of the vectors of tokens ``(B, L, F)``, padded with 0."""
+    flat = F.embedding_bag(tokens.flatten(0, 1), vectors, mode="sum", padding_idx=PAD)
+    return flat.view(*tokens.shape[:2], -1)
