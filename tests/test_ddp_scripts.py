@@ -14,11 +14,19 @@ from conftest import ROOT
 
 from marketorch import compose, evaluate, train
 
-TINY = ["experiment=sentiment", "trainer.precision=fp32", "trainer.device=cpu", "trainer.epochs=2"]
-TINY += ["data.num_train=203", "data.num_validation=61", "data.num_test=61", "model.dim=16"]
-TINY += ["model.vocab_size=300", "trainer.batch_size=16", "model.dropout=0.0"]
-TINY += ["model.embedding_dropout=0.0"]
-FIGURES = {"confusion.png", "reliability.png", "test.json"}
+COMMON = ["trainer.precision=fp32", "trainer.device=cpu", "trainer.epochs=2", "model.dim=16"]
+COMMON += ["trainer.batch_size=16", "model.dropout=0.0"]
+TINY = {
+    "sentiment": [
+        *("data.num_train=203", "data.num_validation=61", "data.num_test=61"),
+        *("model.vocab_size=300", "model.embedding_dropout=0.0"),
+    ],
+    "recommender": ["data.num_users=61", "data.num_items=80", "data.events_per_user=8"],
+}
+FIGURES = {
+    "sentiment": {"confusion.png", "reliability.png", "test.json"},
+    "recommender": {"found.png", "test.json"},
+}
 
 
 def torchrun(script: str, *arguments: object, cwd: Path) -> None:
@@ -39,12 +47,14 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where two ranks have trained and one process, the same way."""
-    folder = tmp_path_factory.mktemp("ddp")
-    torchrun("train", *TINY, "run_dir=two", cwd=folder)
-    train(compose([*TINY, f"run_dir={folder / 'one'}"]))
+@pytest.fixture(scope="module", params=list(TINY))
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two ranks have trained and one process, the same way; named like the experiment."""
+    folder = tmp_path_factory.mktemp("ddp") / request.param
+    folder.mkdir()
+    recipe = [f"experiment={request.param}", *COMMON, *TINY[request.param]]
+    torchrun("train", *recipe, "run_dir=two", cwd=folder)
+    train(compose([*recipe, f"run_dir={folder / 'one'}"]))
     return folder
 
 
@@ -61,11 +71,12 @@ def test_two_ranks_evaluate_like_one_process(folder: Path) -> None:
     """To 1e-6, baselines too; and the pictures show all examples."""
     torchrun("evaluate", "run=two", cwd=folder)
     written = folder / "two" / "evaluation"
-    assert {path.name for path in written.iterdir()} == FIGURES
-    pictures = {name: (written / name).read_bytes() for name in FIGURES if name.endswith("png")}
+    assert {path.name for path in written.iterdir()} == FIGURES[folder.name]
+    pictures = {path.name: path.read_bytes() for path in written.glob("*.png")}
     two = read(written / "test.json")
     one = json.loads(json.dumps(evaluate(folder / "two")))
     assert two["num_examples"] == one["num_examples"] == 61
+    assert two["metrics"].keys() == one["metrics"].keys()
     assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-6)
     assert two["baselines"].keys() == one["baselines"].keys()
     for name, metrics in one["baselines"].items():

@@ -101,12 +101,21 @@ def test_every_parameter_gets_a_finite_gradient(experiment: str) -> None:
             assert torch.isfinite(parameter.grad).all(), name
 
 
-def test_the_losses_of_the_flagship_are_the_golden_ones(tmp_path: Path, golden: Any) -> None:
-    sizes = ["data.num_train=320", "data.num_validation=64", "model.dim=16", "model.depth=1"]
+FLAGSHIPS = {
+    "sentiment": ["data.num_train=320", "data.num_validation=64", "model.vocab_size=200"],
+    "recommender": ["data.num_users=320", "data.num_items=80", "data.events_per_user=8"],
+}
+
+
+@pytest.mark.parametrize("experiment", FLAGSHIPS)
+def test_the_losses_of_the_flagships_are_the_golden_ones(
+    tmp_path: Path, golden: Any, experiment: str
+) -> None:
+    sizes = [*FLAGSHIPS[experiment], "model.dim=16", "model.depth=1"]
     options = ["max_steps=20", "batch_size=16", "log_every=1", "precision=fp32", "device=cpu"]
     overrides = [*sizes, *(f"trainer.{option}" for option in options), f"run_dir={tmp_path}"]
-    train(compose(["experiment=sentiment", *overrides, "model.vocab_size=200"]))
+    train(compose([f"experiment={experiment}", *overrides]))
     lines = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
     losses = [line["train/loss"] for line in lines if "train/loss" in line]
     assert len(losses) == 20
-    golden("sentiment", losses)
+    golden(experiment, losses)

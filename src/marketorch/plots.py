@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -67,3 +67,36 @@ def reliability(probabilities: Tensor, labels: Tensor, folder: Path, bins: int =
     start = 1 / probabilities.shape[1]
     bottom.set(xlabel="confidence", ylabel="examples", xlim=(start - 0.05, 1.02))
     return save(figure, folder / "reliability.png")
+
+
+def share_by_group(
+    found: Tensor, groups: Mapping[str, Tensor], name: str, folder: Path, number: int = 5
+) -> Path:
+    """Mean of ``found (N,)`` in groups of about equal size, a panel for each of ``groups``.
+
+    Args:
+        groups: what to group by ``(N,)``, by its name.
+        name: what the mean is called.
+        number: of groups; fewer where many values are equal.
+    """
+    figure = Figure(figsize=(4.2 * len(groups), 3.4))
+    panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    for axes, (label, values) in zip(panels, groups.items(), strict=True):
+        shares = torch.linspace(0, 1, number + 1, dtype=torch.float64)
+        edges = values.double().quantile(shares).unique()
+        inner = edges[1:-1] if len(edges) > 2 else edges[:0]
+        place = torch.bucketize(values.double(), inner, right=True)
+        counts = torch.bincount(place, minlength=len(inner) + 1)
+        means = torch.bincount(place, found, minlength=len(inner) + 1) / counts.clamp_min(1)
+        axes.bar(range(len(counts)), means, color=ACCENT, width=0.75)
+        axes.axhline(float(found.mean()), color=INK, linewidth=1, linestyle=":")
+        for position, (mean, count) in enumerate(zip(means, counts, strict=True)):
+            axes.text(position, mean, f"{count:,}", ha="center", va="bottom", fontsize=8, color=INK)
+        lows = [values[place == i].min() if counts[i] else 0 for i in range(len(counts))]
+        axes.set_xticks(range(len(counts)), [f"{int(low):,}+" for low in lows])
+        axes.set_xlabel(label)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel(f"{name} (dotted: all)")
+    figure.suptitle("What is found, and how many there are", fontsize=11)
+    figure.tight_layout()
+    return save(figure, folder / "found.png")

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from marketorch.data.events import PROTOCOLS, EventData, EventDataset
+from marketorch.data.protocols import not_taken
+from marketorch.data.ragged import Ragged
 from marketorch.errors import DataError
 
 Pair = tuple[Any, Any]
@@ -129,6 +131,34 @@ def test_given_negatives_stand_beside_the_targets(tmp_path: Path) -> None:
     ]
 
 
+def test_given_validates_on_last_events_among_drawn_negatives(tmp_path: Path) -> None:
+    log = written(tmp_path / "train.parquet", user=[1, 1, 1, 2, 2, 3], item=[1, 2, 3, 1, 4, 5])
+    rows = {"user": [1, 2], "item": [4, 3], "others": [[5, 6, 7], [6, 7, 8]]}
+    options = {"test_path": written(tmp_path / "test.parquet", **rows), "negatives": "others"}
+    data = EventData(path=log, protocol="given", validation_from="last", **options)
+    train, validation = data.split("train"), data.split("validation")
+    assert train is not None
+    assert validation is not None
+    assert held_out(validation) == {(1, 3), (2, 4)}  # user 3 has no other event to learn from
+    assert history(train) == {(1, 1), (1, 2), (2, 1), (3, 5)}
+    assert validation.negatives is not None
+    drawn = columns(validation, validation.negatives)
+    assert validation.negatives.lengths.tolist() == [3, 3]
+    assert not set(zip(*drawn, strict=True)) & (history(validation) | held_out(validation))
+    again = EventData(path=log, protocol="given", validation_from="last", **options)
+    other = again.split("validation")
+    assert other is not None
+    assert other.negatives is not None
+    assert torch.equal(other.negatives.values, validation.negatives.values)
+
+
+def test_who_has_taken_everything_has_no_negatives() -> None:
+    taken = Ragged.of([[1, 2, 3], [1], []])
+    negatives = not_taken(taken, 4, 3, np.random.default_rng(0))
+    assert negatives.lengths.tolist() == [0, 4, 4]
+    assert not (negatives.pad(torch.tensor([1])) == 1).any()
+
+
 def test_what_had_been_taken_before_is_counted(tmp_path: Path, capsys: Any) -> None:
     log = written(tmp_path / "log.parquet", user=[1] * 4, item=["a", "b", "c", "a"])
     EventData(path=log).split("test")
@@ -139,5 +169,7 @@ def test_what_had_been_taken_before_is_counted(tmp_path: Path, capsys: Any) -> N
 def test_wrong_protocols_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'radnom'.*Did you mean 'random'"):
         EventData(path="x.csv", protocol="radnom")
+    with pytest.raises(DataError, match="validation_from is 'first'"):
+        EventData(path="x.csv", validation_from="first")
     with pytest.raises(DataError, match="need each other"):
         EventData(path="x.csv", protocol="given")

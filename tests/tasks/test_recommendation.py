@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,20 @@ def test_ranks_beyond_the_list_are_only_known_to_be_beyond() -> None:
     exact, within = mean_ranks(scores, targets), mean_ranks(scores, targets, 10)
     assert torch.equal(exact[exact <= 10], within[exact <= 10])
     assert (within[exact > 10] > 10).all()
+
+
+def test_users_with_many_targets_are_measured_whatever_the_batches(tmp_path: Path) -> None:
+    rows = [(u, (u + s) % 20) for u in range(12) for s in range(4 + u)]
+    log = tmp_path / "log.csv"
+    pd.DataFrame(rows, columns=["user", "item"]).to_csv(log, index=False)
+    recipe = ["experiment=recommender_ml1m", "data=event_log", f"data.path={log}", "model.dim=16"]
+    recipe += ["data.protocol=random", "data.test_share=0.4", "trainer.epochs=1", "baselines=[]"]
+    train(compose([*recipe, "trainer.device=cpu", f"run_dir={tmp_path / 'run'}"]))
+    one, many = (
+        evaluate(tmp_path / "run", overrides=[f"trainer.eval_batch_size={size}"])["metrics"]
+        for size in (3, 12)
+    )
+    assert one == pytest.approx(many, abs=1e-6)
 
 
 def test_the_sampled_protocol_ranks_among_the_given_items_alone() -> None:
@@ -187,6 +202,38 @@ def test_learns_what_comes_next(tmp_path: Path) -> None:
     assert report["metrics"]["val/ndcg@1"] == 1.0
 
 
+class Cut(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "gbce"])
+def test_a_resumed_run_is_bit_equal(tmp_path: Path, loss: str) -> None:
+    """From mid-epoch, with dropout, negatives drawn at random, and averaged weights."""
+
+    def fit(folder: str, stop_at: int = -1, **options: Any) -> Recommendation:
+        def stop(name: str, trainer: Trainer) -> None:
+            if name == "save" and trainer.position.step == stop_at:
+                raise Cut
+
+        torch.manual_seed(0)
+        model = partial(SequentialTransformer, dim=16, depth=1, num_heads=2, dropout=0.3)
+        schema = {"num_items": 12}
+        task = Recommendation(model=model, schema=schema, loss=loss, negatives=5, positions=20)
+        how: dict[str, Any] = {"device": "cpu", "precision": "fp32", "ema_decay": 0.9}
+        how |= {"epochs": 4, "batch_size": 5, "save_every": 1, "log_every": 1, "on_event": stop}
+        trainer = Trainer(run_dir=tmp_path / folder, **how)
+        trainer.fit(task, rings(True), rings(False), lambda m: optim.adamw(m, lr=1e-2), **options)
+        return task
+
+    whole = fit("whole").state_dict()
+    with pytest.raises(Cut):
+        fit("cut", stop_at=5)
+    resumed = fit("cut", resume=True).state_dict()
+    assert resumed.keys() == whole.keys()
+    for name, value in whole.items():
+        assert torch.equal(resumed[name], value), name
+
+
 def test_positions_are_a_sample_of_all(tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = SequentialTransformer(sizes=Sizes(12), dim=16, depth=1, num_heads=2)
@@ -235,6 +282,7 @@ def ring_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_beats_its_baselines_and_recommends_without_its_log(ring_run: Path) -> None:
     result = evaluate(ring_run)
     assert result["metrics"]["ndcg@10"] > result["baselines"]["popularity"]["ndcg@10"]
+    assert (ring_run / "evaluation" / "found.png").stat().st_size > 10_000
     log = ring_run.parent / "log.csv"
     hidden = log.rename(log.with_suffix(".hidden"))
     run = load_run(ring_run)

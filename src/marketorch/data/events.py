@@ -92,8 +92,11 @@ class EventData:
             (``random``; validation also of ``given``) or of the users (``new_users``).
         test_from: first time of the test split, for ``temporal``.
         test_path: file of test events, for ``given``.
-        negatives: its column of lists of items to rank each test item among.
+        negatives: its column of lists of items to rank each test item among; the validation
+            items are then ranked among as many that their user has not taken, drawn once.
         history_events: events that a new user has shown, for ``new_users``.
+        validation_from: what ``given`` holds out of its training file to validate on: a
+            ``random`` share of each user's events, or their ``last`` one.
         validate: hold out a validation part; False trains on it, too: the last run of a recipe.
         without_validation: JSON list of users whose second-last item is not to be validated on.
         item_table, title, item_attributes: table with the item column, its column of titles and
@@ -124,6 +127,7 @@ class EventData:
         test_path: str | None = None,
         negatives: str | None = None,
         history_events: int = 0,
+        validation_from: str = "random",
         validate: bool = True,
         without_validation: str | None = None,
         item_table: str | None = None,
@@ -140,6 +144,10 @@ class EventData:
                 f"data.protocol is '{protocol}'.{closest(protocol, PROTOCOLS)} "
                 f"Expected one of {', '.join(PROTOCOLS)}."
             )
+        if validation_from not in ("random", "last"):
+            raise DataError(
+                f"data.validation_from is '{validation_from}'; expected random or last."
+            )
         if (protocol == "given") != bool(test_path):
             raise DataError("data.protocol=given and data.test_path need each other.")
         self.path, self.test_path, self.protocol = path, test_path, protocol
@@ -150,6 +158,7 @@ class EventData:
         self.test_share, self.test_from, self.negatives = test_share, test_from, negatives
         self.validation_share = validation_share if validate else 0.0
         self.validate, self.without_validation = validate, without_validation
+        self.validation_from = validation_from
         self.history_events, self.data_seed = history_events, data_seed
         self.item_table, self.title, self.item_columns = item_table, title, list(item_attributes)
         self.user_table, self.user_columns = user_table, list(user_attributes)
@@ -185,8 +194,9 @@ class EventData:
         if train:
             return replace(dataset, histories=self._gathered(self._parts == TRAIN, asked))
         dataset.targets = self._gathered(self._parts == part, asked)
-        if name == "test" and self.negatives:
-            dataset.negatives = self._given_negatives(asked)
+        if self.negatives:
+            given = name == "test"
+            dataset.negatives = (self._given_negatives if given else self._drawn_negatives)(asked)
         self._report(name, dataset)
         return dataset
 
@@ -275,8 +285,10 @@ class EventData:
             parts = np.zeros(len(owners), np.int8)
             everything = np.ones(len(owners), bool)
             parts[protocols.random_share(owners, everything, self.test_share, generator)] = TEST
-        if share:
-            free = parts == TRAIN
+        free = parts == TRAIN
+        if self.validate and self.validation_from == "last" and self.protocol == "given":
+            parts[protocols.last_of(owners, free)] = VALIDATION
+        elif share:
             parts[protocols.random_share(owners, free, share, generator)] = VALIDATION
         return parts
 
@@ -328,6 +340,13 @@ class EventData:
         lists = self._negative_lists
         rows = [lists[user] for user in self._users[asked].tolist()]
         return Ragged.of([self.catalogue.item_numbers(row) for row in rows])
+
+    def _drawn_negatives(self, asked: np.ndarray) -> Ragged:
+        """As many for each user to be validated, of the items that the user has not taken."""
+        number = max(map(len, self._negative_lists.values()))
+        taken = self._gathered(self._parts != TEST, asked)
+        generator = np.random.default_rng(derive_seed(self.data_seed, number))
+        return protocols.not_taken(taken, number, len(self.catalogue.items), generator)
 
     @cached_property
     def _negative_lists(self) -> dict[Any, list[Any]]:

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from marketorch.data.event_log import TIME
+from marketorch.data.ragged import PAD, Ragged
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
 CONTEXT, TRAIN, VALIDATION, TEST = -1, 0, 1, 2
 MINIMUM = 3  # events of a user that two can be held out of
+DRAWS = 50  # times that an item which turns out to be taken is drawn anew
 Parts = np.ndarray
 
 
@@ -90,6 +92,30 @@ def random_share(
     taken = np.minimum(np.ceil(share * counts).astype(np.int64), np.maximum(counts - 1, 0))
     drawn: np.ndarray = place < taken[users]
     return drawn & free
+
+
+def last_of(users: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """The last ``free (E,)`` event of each user who has another: ``(E,)`` bool."""
+    place = np.where(free, np.arange(len(users)), -1)
+    last = np.full(int(users.max()) + 1, -1)
+    np.maximum.at(last, users, place)
+    several = np.bincount(users, weights=free) > 1
+    return several[users] & (place == last[users]) & free
+
+
+def not_taken(taken: Ragged, number: int, num_items: int, generator: np.random.Generator) -> Ragged:
+    """For each user ``number`` items, or fewer, that are not among those ``taken``, at random."""
+    owners = np.repeat(np.arange(len(taken)), taken.lengths.numpy())
+    known = owners * (num_items + 1) + taken.values.numpy()
+    rows = np.arange(len(taken))[:, None] * (num_items + 1)
+    drawn = np.zeros((len(taken), number), np.int64)
+    for _ in range(DRAWS):
+        bad = (drawn == PAD) | np.isin(rows + drawn, known)
+        if not bad.any():
+            break
+        drawn[bad] = generator.integers(1, num_items + 1, bad.sum())
+    drawn[np.isin(rows + drawn, known)] = PAD  # of somebody who has nearly everything
+    return Ragged.of([row[row != PAD].tolist() for row in drawn])
 
 
 def new_users(

@@ -44,16 +44,17 @@ class Ragged:
         """Length of each sequence ``(num,)``."""
         return self.offsets.diff()
 
-    def pad(self, indices: Tensor, last: int | None = None) -> Tensor:
+    def pad(self, indices: Tensor, last: int | None = None, width: int = 1) -> Tensor:
         """Returns sequences ``indices`` ``(B,)`` as ``(B, L)`` int64, padded with `PAD`.
 
-        ``last`` keeps so many entries at the end of each.
+        ``last`` keeps so many entries at the end of each; ``width`` is the least that L may be.
         """
-        starts, lengths = self.offsets[indices], self.lengths[indices]
+        starts = self.offsets[indices]
+        lengths = self.offsets[indices + 1] - starts  # not `self.lengths`, which is of them all
         if last is not None:
             starts = starts + (lengths - last).clamp_min(0)
             lengths = lengths.clamp_max(last)
-        width = int(lengths.max().clamp_min(1)) if len(indices) else 1
+        width = max(width, int(lengths.max())) if len(indices) else width
         columns = torch.arange(width)
         inside = columns < lengths[:, None]
         positions = (starts[:, None] + columns).where(inside, torch.zeros((), dtype=torch.int64))

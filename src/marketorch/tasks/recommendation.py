@@ -13,12 +13,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
+from marketorch import plots
 from marketorch.data.catalogue import Catalogue, Sizes
 from marketorch.data.events import EventDataset
 from marketorch.data.ragged import PAD, Ragged, chosen, windows
@@ -48,6 +50,9 @@ class HistoryDataset:
             self.histories, self.owners = chosen(pieces, taught), owners[taught]
             self.width = length + 1  # a history of L steps has L + 1 items
             self.ids = None if self.ids is None else [self.ids[i] for i in self.owners.tolist()]
+        # Of one width in all batches, so that the ranks of a whole split are one tensor.
+        targets = dataset.targets
+        self.most = int(targets.lengths.max()) if targets is not None and len(targets) else 1
         lengths = self.histories.lengths
         self.lengths = lengths if self.width is None else lengths.clamp_max(self.width)
 
@@ -63,9 +68,10 @@ class HistoryDataset:
             batch["user_tokens"] = data.user_tokens[owners]
         if data.training:
             return batch
-        for name, sequences in (("targets", data.targets), ("negatives", data.negatives)):
-            if sequences is not None:
-                batch[name] = sequences.pad(index)
+        if data.targets is not None:
+            batch["targets"] = data.targets.pad(index, width=self.most)
+        if data.negatives is not None:
+            batch["negatives"] = data.negatives.pad(index)
         batch["seen"] = self.histories.pad(index)
         if data.excluded:
             never = torch.tensor(data.excluded).expand(len(index), -1)
@@ -183,6 +189,17 @@ class Recommendation(Task):
             source = sources.get(re.split("[_@]", name)[0], "ranks")
             if source in predictions:
                 metric.update(predictions[source])
+
+    def figures(self, collected: Predictions, dataset: EventDataset, folder: Path) -> list[Path]:
+        """How many targets stand in the list, by how popular they are and how much is known."""
+        assert dataset.targets is not None
+        found = collected["ranks"][collected["ranks"].isfinite()] <= self.at[0]
+        owners = torch.repeat_interleave(torch.arange(len(dataset)), dataset.targets.lengths)
+        groups = {
+            "training events of the item": self.loss.counts.cpu()[dataset.targets.values],
+            "items in the user's history": dataset.histories.lengths[owners],
+        }
+        return [plots.share_by_group(found.float(), groups, f"recall@{self.at[0]}", folder)]
 
     def rows(self, predictions: Predictions, dataset: Any, *, explain: int = 0) -> list[Row]:
         """One row a user: what to recommend, best first, by id, title and score."""
