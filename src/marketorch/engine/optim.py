@@ -1,7 +1,9 @@
 """Optimizers and the learning-rate schedule.
 
 A schedule is a function of the step, not an object with state, so a resumed run cannot be off by
-one. Each optimizer factory takes a module and returns a list of optimizers.
+one. Each optimizer factory takes a module and returns a list of optimizers. Tables with
+``sparse=True`` get an Adam that touches the rows of a batch alone, and no decay, which would touch
+them all.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from marketorch.engine.muon import Muon
 from marketorch.errors import ConfigError
 
 Named = tuple[str, nn.Parameter]
@@ -40,10 +43,11 @@ def adamw(
     if not named:
         return []
     _check_scale(lr_scale or {}, named)
-    groups = _groups(named, lr, weight_decay, lr_scale or {}, tuple(no_decay))
     fused = all(p.device.type == "cuda" or p.dtype == torch.float32 for _, p in named)
-    first, second = betas
-    return [torch.optim.AdamW(groups, lr=lr, betas=(first, second), eps=eps, fused=fused)]
+    dense, sparse = _split(module, named)
+    groups = _groups(dense, lr, weight_decay, lr_scale or {}, tuple(no_decay))
+    tables = _groups(sparse, lr, 0.0, lr_scale or {}, ())
+    return _adams(groups, tables, lr=lr, betas=betas, eps=eps, fused=fused)
 
 
 def muon(
@@ -69,11 +73,43 @@ def muon(
     optimizers: list[Optimizer] = []
     if hidden:
         groups = _groups(hidden, lr, weight_decay, lr_scale or {}, ())
-        optimizers.append(torch.optim.Muon(groups, lr=lr, momentum=momentum))
-    if others:
-        groups = _groups(others, adamw_lr, weight_decay, lr_scale or {}, ())
-        first, second = betas
-        optimizers.append(torch.optim.AdamW(groups, lr=adamw_lr, betas=(first, second)))
+        optimizers.append(Muon(groups, lr=lr, momentum=momentum))
+    dense, sparse = _split(module, others)
+    groups = _groups(dense, adamw_lr, weight_decay, lr_scale or {}, ())
+    tables = _groups(sparse, adamw_lr, 0.0, lr_scale or {}, ())
+    return optimizers + _adams(groups, tables, lr=adamw_lr, betas=betas)
+
+
+def sparse_parameters(module: nn.Module) -> list[Tensor]:
+    """The trainable tables of ``module`` whose gradients are sparse: rows of a batch alone."""
+    tables = [m for m in module.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
+    return [table.weight for table in tables if table.sparse and table.weight.requires_grad]
+
+
+def _split(module: nn.Module, named: list[Named]) -> tuple[list[Named], list[Named]]:
+    """Parameters with dense gradients, and those with sparse ones."""
+    tables = set(map(id, sparse_parameters(module)))
+    dense = [(n, p) for n, p in named if id(p) not in tables]
+    return dense, [(n, p) for n, p in named if id(p) in tables]
+
+
+def _adams(
+    groups: list[dict],
+    tables: list[dict],
+    *,
+    lr: float,
+    betas: tuple[float, float],
+    eps: float = 1e-8,
+    fused: bool | None = None,
+) -> list[Optimizer]:
+    """AdamW for ``groups`` and SparseAdam for ``tables``, each only where there are any."""
+    first, second = betas
+    optimizers: list[Optimizer] = []
+    if groups:
+        adam = torch.optim.AdamW(groups, lr=lr, betas=(first, second), eps=eps, fused=fused)
+        optimizers.append(adam)
+    if tables:
+        optimizers.append(torch.optim.SparseAdam(tables, lr=lr, betas=(first, second), eps=eps))
     return optimizers
 
 

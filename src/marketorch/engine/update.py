@@ -29,6 +29,8 @@ class Update:
         clip_norm: float | None = None,
         ema_decay: float = 0.0,
     ) -> None:
+        if tables := optim.sparse_parameters(task):
+            check_sparse(tables[0].device, ema_decay)
         named = {n: p for n, p in task.named_parameters() if p.requires_grad}
         self.parameters = list(named.values())
         self.optimizers = factory(task) if named else []
@@ -43,13 +45,15 @@ class Update:
     def apply(self, lr_factor: float, step: int) -> Tensor:
         """Steps every optimizer without a sync; ``step`` updates were done before this one.
 
+        Sparse gradients are the exception on a GPU: how many rows they have is waited for.
+
         Returns:
             The gradient norm times this rank's summed weight, before clipping.
         """
         own = torch.stack(self.weights).sum()
         self.weights.clear()
         scale = distributed.world_size() / distributed.reduce_sum(own.clone()).clamp_min(1e-12)
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        gradients = [values(p) for p in self.parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients) * scale
         if self.clip_norm is not None:
             scale = scale * (self.clip_norm / (norm + 1e-6)).clamp(max=1.0)
@@ -82,3 +86,29 @@ class Update:
         if self.ema is not None:
             for name, value in state["ema"].items():
                 self.ema[name].copy_(value)
+
+
+def values(parameter: nn.Parameter) -> Tensor:
+    """The gradient itself; of a sparse one its rows, each once, which may be changed in place."""
+    gradient = parameter.grad
+    assert gradient is not None
+    if not gradient.is_sparse:
+        return gradient
+    gradient = parameter.grad = gradient.coalesce()  # a row that came twice has one norm
+    rows: Tensor = gradient.values()
+    return rows
+
+
+def check_sparse(device: torch.device, ema_decay: float) -> None:
+    """ConfigError for what tables with sparse gradients cannot do."""
+    if ema_decay:
+        raise ConfigError(
+            f"trainer.ema_decay={ema_decay:g} would average every row of the tables at each step, "
+            "which sparse gradients (model.sparse=true) are there to avoid. Set "
+            "trainer.ema_decay=0 or model.sparse=false."
+        )
+    if device.type == "cuda" and distributed.world_size() > 1:
+        raise ConfigError(
+            "Several GPUs (NCCL) cannot exchange sparse gradients. Set model.sparse=false, or "
+            "train on one GPU, or on CPUs with trainer.device=cpu."
+        )

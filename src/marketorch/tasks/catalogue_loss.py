@@ -94,6 +94,7 @@ class CatalogueLoss(nn.Module):
 
     counts: Tensor
     cumulative: Tensor
+    total: Tensor
 
     def __init__(
         self,
@@ -113,15 +114,30 @@ class CatalogueLoss(nn.Module):
         self.kind, self.num_items, self.negatives = kind, num_items, negatives
         self.popularity, self.in_batch, self.calibration = popularity, in_batch, calibration
         self.register_buffer("counts", torch.zeros(num_items + 1))
-        self.register_buffer("cumulative", torch.zeros(num_items + 1), persistent=False)
+        self.register_buffer("cumulative", torch.zeros(0), persistent=False)
+        self.register_buffer("total", torch.zeros(()), persistent=False)
+        self.summed = False
 
     def fit(self, histories: Ragged) -> None:
         """Counts the training events of each item."""
         self.counts = torch.bincount(histories.values, minlength=self.num_items + 1).float()
+        self.summed = False
+
+    def _sum(self) -> None:
+        """Sums over the whole catalogue, once a run: no step may cost more for a larger one."""
+        self.total = self.counts.sum().clamp_min(1)
+        if self.popularity:
+            weights = (self.counts[1:] + 1).double() ** self.popularity
+            self.cumulative = F.pad((weights.cumsum(0) / weights.sum()).float(), (1, 0))
+        self.summed = True
 
     def forward(self, model: VectorRecommender, positives: Positives) -> Tensor:
         """Sum over the positives."""
         if self.kind == "softmax":
+            if getattr(model, "sparse", False):
+                raise ConfigError(
+                    "model.sparse=true needs a loss on a sample: task.loss=sampled_softmax or gbce."
+                )
             return full_softmax(model, positives)
         items = self.draw()
         scores = model.scores(positives.queries, items).float()
@@ -133,20 +149,18 @@ class CatalogueLoss(nn.Module):
     def draw(self) -> Tensor:
         """Numbers of the negatives ``(K,)`` of a batch."""
         device = self.counts.device
+        if not self.summed:
+            self._sum()
         if not self.popularity:
             return torch.randint(1, self.num_items + 1, (self.negatives,), device=device)
-        if not self.cumulative[-1]:
-            weights = (self.counts[1:] + 1).double() ** self.popularity
-            self.cumulative = F.pad((weights.cumsum(0) / weights.sum()).float(), (1, 0))
         drawn = torch.rand(self.negatives, device=device)
         return torch.searchsorted(self.cumulative, drawn).clamp(1, self.num_items)
 
     def _log_expected(self, items: Tensor) -> Tensor:
         """Log of how often each item is expected among those drawn."""
         if not self.popularity:
-            return torch.full(items.shape, math.log(self.negatives / self.num_items)).to(
-                items.device
-            )
+            expected = math.log(self.negatives / self.num_items)
+            return torch.full(items.shape, expected, device=items.device)
         share = self.cumulative[items] - self.cumulative[items - 1]
         return (share * self.negatives).clamp_min(1e-9).log()
 
@@ -161,7 +175,7 @@ class CatalogueLoss(nn.Module):
         log_q = self._log_expected(items)
         if self.in_batch:
             targets = positives.targets
-            share = self.counts[targets] / self.counts.sum().clamp_min(1)
+            share = self.counts[targets] / self.total
             items = torch.cat([items, targets])
             log_q = torch.cat([log_q, (share * len(targets)).clamp_min(1e-9).log()])
             scores = torch.cat([scores, model.scores(positives.queries, targets).float()], 1)

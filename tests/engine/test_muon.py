@@ -1,0 +1,43 @@
+"""Muon against torch's, and that its updates are nearly orthogonal."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from marketorch.engine.muon import Muon, orthogonal
+
+
+@pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
+def test_updates_are_nearly_orthogonal(shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    updates = orthogonal(torch.randn(3, *shape))
+    assert updates.shape == (3, *shape)
+    values = torch.linalg.svdvals(updates)
+    assert values.min() > 0.4  # the iteration stops near one, on purpose
+    assert values.max() < 1.3
+
+
+def test_steps_are_those_of_torch_but_for_its_rounding() -> None:
+    torch.manual_seed(0)
+    own = [nn.Parameter(torch.randn(shape)) for shape in ((24, 8), (8, 8), (24, 8))]
+    other = [nn.Parameter(p.detach().clone()) for p in own]
+    options = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}
+    optimizers = Muon(own, **options), torch.optim.Muon(other, **options)
+    for _ in range(4):
+        for p, q in zip(own, other, strict=True):
+            p.grad = torch.randn_like(p)
+            q.grad = p.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for p, q in zip(own, other, strict=True):
+        torch.testing.assert_close(p, q, rtol=0, atol=5e-3)  # theirs is bf16
+
+
+def test_what_has_no_gradient_stays() -> None:
+    matrix, other = nn.Parameter(torch.ones(4, 4)), nn.Parameter(torch.ones(4, 4))
+    matrix.grad = torch.eye(4)
+    Muon([matrix, other], weight_decay=0.5).step()
+    assert torch.equal(other, torch.ones(4, 4))
+    assert not torch.equal(matrix, torch.ones(4, 4))
