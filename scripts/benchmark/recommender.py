@@ -55,7 +55,7 @@ PINNED = [
 ]
 RECIPE = [  # chosen on validation
     "model.dropout=0.2",
-    "optim.lr=4e-3",
+    "optim.adamw_lr=4e-3",
     "trainer.epochs=6",
     "trainer.batch_size=16",
     "trainer.ema_decay=0.98",

@@ -144,3 +144,11 @@ def test_missing_columns_and_values_are_named(tmp_path: Path) -> None:
         log(tmp_path / "null.csv", [("u", "a"), ("u", None), ("u", "c")]).split("train")
     with pytest.raises(DataError, match="no dev split"):
         data.split("dev")
+
+
+def test_ids_of_mixed_kinds_are_words(tmp_path: Path) -> None:
+    rows = [(user, item, time) for user in (7, "x") for time, item in enumerate([10, "9", "b"])]
+    data = log(tmp_path / "log.csv", rows, time="time")
+    assert data.catalogue.items == ["10", "9", "b"]
+    assert data.split("train").ids == ["7", "x"]
+    assert data.catalogue.item_numbers([10, "10", 9]) == [1, 1, 2]
