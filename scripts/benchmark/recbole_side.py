@@ -1,18 +1,20 @@
 """RecBole's half of `recommender.py`: SASRec as RecBole comes, run in RecBole's own environment.
 
-    python recbole_side.py FOLDER NAME MINUTES THREADS SEED
+    python recbole_side.py FOLDER NAME MINUTES THREADS SEED CLOCK
 
 Reads ``FOLDER/NAME/NAME.inter`` and prints JSON lines, each after `MARK`: first the size of the
 model and what was held out of whom to validate on, then one line an epoch with the seconds since
 training began and the validation metrics, last why it stopped. Nothing of RecBole is changed: its
-Trainer trains and evaluates, and a subclass reads the clock. It stops by RecBole's own early
-stopping, or after the epoch in which ``MINUTES`` pass. This file imports nothing of ours.
+Trainer trains and evaluates, and a subclass reads the clock, ``wall`` or ``cpu``. It stops by
+RecBole's own early stopping, or after the epoch in which ``MINUTES`` pass. This file imports
+nothing of ours.
 """
 
 import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 MARK = "@json "
@@ -45,40 +47,40 @@ def held_out(dataset: Any) -> dict[str, str]:
     return {str(user): str(item) for user, item in zip(users, items, strict=True)}
 
 
-def timed(base: Any, minutes: float) -> Any:
-    """RecBole's trainer class with a clock that starts when training does."""
+def timed(base: Any, minutes: float, now: Callable[[], float]) -> Any:
+    """RecBole's trainer class with a clock, ``now``, that starts when training does."""
 
     class Timed(base):
         def fit(self, *arguments: Any, **keywords: Any) -> Any:
-            self.started = time.perf_counter()
+            self.started = now()
             return super().fit(*arguments, **keywords)
 
         def _train_epoch(self, *arguments: Any, **keywords: Any) -> Any:
-            self.epoch_started = time.perf_counter()
+            self.epoch_started = now()
             loss = super()._train_epoch(*arguments, **keywords)
-            self.epoch_trained = time.perf_counter()
+            self.epoch_trained = now()
             return loss
 
         def _valid_epoch(self, *arguments: Any, **keywords: Any) -> Any:
             score, result = super()._valid_epoch(*arguments, **keywords)
-            now = time.perf_counter()
+            done = now()
             put(
-                seconds=now - self.started,
+                seconds=done - self.started,
                 train_seconds=self.epoch_trained - self.epoch_started,
-                eval_seconds=now - self.epoch_trained,
+                eval_seconds=done - self.epoch_trained,
                 **{name: float(value) for name, value in result.items()},
             )
             return score, result
 
         def stop_if_over(self, epoch: int, score: float) -> None:
-            over = time.perf_counter() - self.started >= 60 * minutes
+            over = now() - self.started >= 60 * minutes
             if over and self.cur_step <= self.stopping_step:
                 raise TimeIsOver
 
     return Timed
 
 
-def main(folder: str, name: str, minutes: float, threads: int, seed: int) -> None:
+def main(folder: str, name: str, minutes: float, threads: int, seed: int, clock: str) -> None:
     """Trains and prints."""
     import torch
     from recbole.config import Config  # type: ignore[import-not-found]
@@ -104,7 +106,8 @@ def main(folder: str, name: str, minutes: float, threads: int, seed: int) -> Non
         masks_seen=valid.collate_fn([0])[1] is not None,
         held_out=held_out(valid._dataset),
     )
-    trainer = timed(Trainer, minutes)(config, model)
+    now = time.process_time if clock == "cpu" else time.perf_counter
+    trainer = timed(Trainer, minutes, now)(config, model)
     try:
         trainer.fit(train, valid, verbose=False, callback_fn=trainer.stop_if_over)
         put(stopped=CONVERGED if trainer.cur_step > trainer.stopping_step else "last epoch")
@@ -115,4 +118,4 @@ def main(folder: str, name: str, minutes: float, threads: int, seed: int) -> Non
 if __name__ == "__main__":
     sys.argv[1:], values = [], sys.argv[1:]  # RecBole reads the command line itself
     os.environ.setdefault("OMP_NUM_THREADS", values[3])
-    main(values[0], values[1], float(values[2]), int(values[3]), int(values[4]))
+    main(values[0], values[1], float(values[2]), int(values[3]), int(values[4]), values[5])

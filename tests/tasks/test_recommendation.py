@@ -19,13 +19,13 @@ from marketorch.data.events import EventDataset
 from marketorch.data.ragged import Ragged
 from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
-from marketorch.errors import DataError
+from marketorch.errors import ConfigError, DataError
 from marketorch.models import item_counts
 from marketorch.models.item_counts import Markov
 from marketorch.models.recommender import Positives, VectorRecommender
 from marketorch.models.sequential_transformer import SequentialTransformer
 from marketorch.prediction import predict_file
-from marketorch.tasks.catalogue_loss import full_softmax
+from marketorch.tasks.catalogue_loss import CatalogueLoss, full_softmax
 from marketorch.tasks.ranking import Coverage, Popularity, RankMetric, mean_ranks
 from marketorch.tasks.recommendation import Recommendation, ranks_among
 
@@ -171,6 +171,28 @@ def test_the_softmax_in_chunks_is_cross_entropy(number: int) -> None:
     torch.testing.assert_close(loss, reference, rtol=1e-5, atol=1e-3)
     for gradient, other in zip(actual, torch.autograd.grad(2 * reference, wanted), strict=True):
         torch.testing.assert_close(gradient, other, rtol=1e-4, atol=1e-4)
+
+
+def test_what_may_be_repeated_is_a_mixture_of_two_distributions() -> None:
+    """The loss is −log of what `forward` says of the next item; gradients by the slow way."""
+    torch.manual_seed(0)
+    model = SequentialTransformer(sizes=Sizes(9), dim=16, num_heads=2, repeats=True).eval()
+    items = torch.tensor([[1, 2, 1, 3, 1], [6, 7, 7, 0, 0]])
+    positives = model.positives({"items": items})
+    loss = full_softmax(model, positives)
+    actual = torch.autograd.grad(loss, list(model.parameters()))
+    steps = [(row[:n], row[n]) for row in ([1, 2, 1, 3, 1], [6, 7, 7]) for n in range(1, len(row))]
+    reference = torch.zeros(())
+    for history, target in steps:
+        (scores,) = model({"items": torch.tensor([history])})
+        torch.testing.assert_close(scores.exp().sum(), torch.ones(()), rtol=1e-4, atol=1e-4)
+        reference = reference - scores[target]
+    torch.testing.assert_close(loss, reference, rtol=1e-4, atol=1e-4)
+    expected = torch.autograd.grad(reference, list(model.parameters()))
+    for gradient, other in zip(actual, expected, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-3, atol=1e-4)
+    with pytest.raises(ConfigError, match=r"repeats needs task\.loss=softmax"):
+        CatalogueLoss(9, "gbce")(model, positives)
 
 
 # -- task -------------------------------------------------------------------------------------

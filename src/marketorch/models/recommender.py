@@ -22,6 +22,9 @@ class Positives(NamedTuple):
     queries: Tensor  # (Q, D)
     rows: Tensor  # (P,), ascending
     targets: Tensor  # (P,)
+    repeats: Tensor | None = (
+        None  # (P, 2), log probabilities: of no repeat, of repeating the target
+    )
 
     def sample(self, limit: int) -> Positives:
         """At most ``limit`` positives, chosen at random, in their order."""
@@ -29,7 +32,8 @@ class Positives(NamedTuple):
         if number <= limit:
             return self
         kept = torch.randperm(number, device=self.rows.device)[:limit].sort().values
-        return Positives(self.queries, self.rows[kept], self.targets[kept])
+        repeats = None if self.repeats is None else self.repeats[kept]
+        return Positives(self.queries, self.rows[kept], self.targets[kept], repeats)
 
 
 class Recommender(nn.Module):

@@ -21,6 +21,7 @@ from marketorch.errors import ConfigError
 from marketorch.models.recommender import Positives, VectorRecommender, last_index
 from marketorch.models.transformer import Block, PositionDropout, rotary
 
+NEVER = -1e4  # the logarithm of what does not happen
 POSITIONS = ("rotary", "learned")
 
 
@@ -36,6 +37,8 @@ class SequentialTransformer(VectorRecommender):
             item that is read.
         tied: one vector an item, on the way in and out.
         attributes: add the vectors of an item's attributes on the way in.
+        repeats: what is taken next may be an earlier item once more: how likely that is, and which,
+            is read from the state; needs the full softmax.
         sparse: gradients for the items of a batch alone, for catalogues so large that an update of
             every item costs more than the network; needs a sampled loss and no ``ema_decay``.
     """
@@ -55,6 +58,7 @@ class SequentialTransformer(VectorRecommender):
         positions: str = "rotary",
         tied: bool = False,
         attributes: bool = False,
+        repeats: bool = False,
         sparse: bool = False,
     ) -> None:
         super().__init__()
@@ -68,6 +72,8 @@ class SequentialTransformer(VectorRecommender):
         nn.init.normal_(self.embedding.weight, std=dim**-0.5)
         self.places = nn.Embedding(length, dim) if positions == "learned" else None
         self.attributes = nn.Embedding(sizes.item_tokens + 1, dim) if attributes else None
+        if self.attributes is not None:  # from N(0, 1) they would drown the item's own vector
+            nn.init.normal_(self.attributes.weight, std=dim**-0.5)
         self.embedding_norm, self.last_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         # A mask for every position: one a sequence costs .005 of NDCG@10 on MovieLens-1M.
         self.dropout = PositionDropout(dropout)
@@ -79,6 +85,7 @@ class SequentialTransformer(VectorRecommender):
             nn.init.normal_(self.output.weight, std=0.02)
         self.bias = nn.Embedding(number, 1, sparse=sparse)
         nn.init.zeros_(self.bias.weight)
+        self.repeats = Repeats(dim) if repeats else None
         shape = (number, sizes.item_width) if attributes else (0, 0)
         self.register_buffer("item_tokens", torch.zeros(shape, dtype=torch.int64))
 
@@ -112,18 +119,61 @@ class SequentialTransformer(VectorRecommender):
         """Every item of a history ``(B, L + 1)`` follows from those before it."""
         before, after = batch["items"][:, :-1], batch["items"][:, 1:]
         known = after != PAD
-        queries = self.states(before)[known]
-        return Positives(queries, torch.arange(len(queries), device=before.device), after[known])
+        states = self.states(before)
+        queries, repeats = states[known], None
+        if self.repeats is not None:
+            fresh, again = self.repeats(states, self.embedding(before), causal(before))
+            same = before[:, None] == after[..., None]
+            again = again.masked_fill(~same, NEVER).logsumexp(2)
+            repeats = torch.stack([fresh, again], 2)[known]
+        rows = torch.arange(len(queries), device=before.device)
+        return Positives(queries, rows, after[known], repeats)
 
     def query(self, batch: dict[str, Tensor]) -> Tensor:
         """The state ``(B, D)`` after the last item of each history."""
         return self.states(batch["items"], last_index(batch["items"]))
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """Scores ``(B, N + 1)``; log probabilities with ``repeats``."""
+        if self.repeats is None:
+            return super().forward(batch)
+        items, state = batch["items"], self.query(batch)
+        scores = self.scores(state).float()
+        scores[:, PAD] = -torch.inf
+        known = (items != PAD)[:, None]
+        fresh, again = self.repeats(state[:, None], self.embedding(items), known)
+        chances = scores.log_softmax(1).add(fresh).exp()
+        chances = chances.scatter_add(1, items, again[:, 0].exp())
+        return chances.clamp_min(torch.finfo(chances.dtype).tiny).log()
 
     def catalogue(self, items: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Vectors ``(K, D)`` on the way out and biases ``(K,)``."""
         if items is None:
             return self.output.weight, self.bias.weight[:, 0]
         return self.output(items), self.bias(items)[:, 0]
+
+
+class Repeats(nn.Module):
+    """How likely an earlier item is taken again, and which: a pointer (See et al. 2017)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.ask, self.tell, self.gate = nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, 1)
+
+    def forward(self, states: Tensor, items: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Log probabilities of no repeat ``(B, T)``, and of a repeat of each place ``(B, T, L)``.
+
+        From ``states (B, T, D)`` and vectors of ``items (B, L, D)``, those that are ``known``.
+        """
+        ask, tell = self.ask(states), self.tell(items)
+        match = (ask @ tell.transpose(1, 2)).float().masked_fill(~known, NEVER)
+        gate = self.gate(states).float()
+        return F.logsigmoid(-gate)[..., 0], F.logsigmoid(gate) + match.log_softmax(2)
+
+
+def causal(items: Tensor) -> Tensor:
+    """Which places ``(B, L, L)`` each place may look at: itself and those before."""
+    return (items != PAD)[:, None].expand(-1, items.shape[1], -1).tril()
 
 
 def bag(tokens: Tensor, vectors: Tensor) -> Tensor:

@@ -27,22 +27,33 @@ def full_softmax(model: VectorRecommender, positives: Positives) -> Tensor:
     """Sum of −log p(target) over the positives, p over the whole catalogue, exact."""
     weight, bias = model.catalogue()
     bias = weight.new_zeros(len(weight)) if bias is None else bias
+    fresh, odds = None, None
+    if positives.repeats is not None:  # p = fresh · softmax + repeated
+        fresh, repeated = positives.repeats.unbind(1)
+        odds = repeated - fresh
     loss: Tensor = _Softmax.apply(
-        positives.queries, weight, bias, positives.rows, positives.targets
+        positives.queries, weight, bias, positives.rows, positives.targets, odds
     )
-    return loss
+    return loss if fresh is None else loss - fresh.sum()
 
 
 class _Softmax(torch.autograd.Function):
     """Cross-entropy of ``queries @ weight.T + bias`` without ever holding all of its scores.
 
     The gradient is worked out beside the loss, a block of queries at a time, which stays in the
-    processor's cache: memory does not grow with the batch.
+    processor's cache: memory does not grow with the batch. With ``odds (P,)``, logarithms, it is
+    the sum of −log(p + exp(odds)).
     """
 
     @staticmethod
     def forward(
-        ctx: Any, queries: Tensor, weight: Tensor, bias: Tensor, rows: Tensor, targets: Tensor
+        ctx: Any,
+        queries: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        rows: Tensor,
+        targets: Tensor,
+        odds: Tensor | None,
     ) -> Tensor:
         size = len(weight)
         weight = F.pad(weight, (0, 0, 0, -size % ALIGNED))
@@ -51,7 +62,7 @@ class _Softmax(torch.autograd.Function):
         loss = queries.new_zeros((), dtype=torch.float32)
         d_queries, d_weight = torch.empty_like(queries), torch.zeros_like(weight)
         d_bias = torch.zeros_like(bias)
-        counts = torch.bincount(rows, minlength=len(queries)).float()
+        d_odds = None if odds is None else torch.empty_like(odds)
         block = max(ROWS, CELLS // size)
         bounds = torch.searchsorted(rows, torch.arange(0, len(queries) + block, block).to(rows))
         for number, (first, last) in enumerate(itertools.pairwise(bounds.tolist())):
@@ -59,19 +70,26 @@ class _Softmax(torch.autograd.Function):
             own, target = rows[first:last] - number * block, targets[first:last]
             scores = F.linear(queries[part], weight, bias).float()
             slope = scores.softmax(1)
-            loss -= slope[own, target].clamp_min(torch.finfo(slope.dtype).tiny).log().sum()
-            slope *= counts[part, None]
-            slope.index_put_((own, target), slope.new_tensor(-1.0), accumulate=True)
+            chance = slope[own, target].clamp_min(torch.finfo(slope.dtype).tiny).log()
+            share = torch.ones_like(chance)  # of what the softmax has in p
+            if odds is not None and d_odds is not None:
+                total = torch.logaddexp(chance, odds[first:last].float())
+                chance, share = total, (chance - total).exp()
+                d_odds[first:last] = share - 1
+            loss -= chance.sum()
+            slope *= slope.new_zeros(len(slope)).index_add_(0, own, share)[:, None]
+            slope.index_put_((own, target), -share, accumulate=True)
             d_queries[part] = slope.to(weight.dtype) @ weight
             d_weight.addmm_(slope.T.to(weight.dtype), queries[part].to(weight.dtype))
             d_bias += slope.sum(0)
-        ctx.save_for_backward(d_queries, d_weight[:size], d_bias[:size])
+        ctx.save_for_backward(d_queries, d_weight[:size], d_bias[:size], d_odds)
         return loss
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        d_queries, d_weight, d_bias = ctx.saved_tensors
-        return d_queries * grad, d_weight * grad, d_bias * grad, None, None
+        d_queries, d_weight, d_bias, d_odds = ctx.saved_tensors
+        d_odds = None if d_odds is None else d_odds * grad
+        return d_queries * grad, d_weight * grad, d_bias * grad, None, None, d_odds
 
 
 class CatalogueLoss(nn.Module):
@@ -139,6 +157,8 @@ class CatalogueLoss(nn.Module):
                     "model.sparse=true needs a loss on a sample: task.loss=sampled_softmax or gbce."
                 )
             return full_softmax(model, positives)
+        if positives.repeats is not None:
+            raise ConfigError("model.repeats needs task.loss=softmax.")
         items = self.draw()
         scores = model.scores(positives.queries, items).float()
         own = model.pair_scores(positives.queries[positives.rows], positives.targets).float()
