@@ -15,8 +15,6 @@ history, so one who was never seen is served like any other.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -27,7 +25,6 @@ from marketorch.data.ragged import PAD
 from marketorch.models.recommender import Recommender
 
 ROUNDS, SPARE = 6, 64  # of the block power iteration, and vectors that it carries and drops
-BUFFERS = ("items", "users")  # the edges; only the data know how many there are
 
 
 class GraphFilter(Recommender):
@@ -44,6 +41,7 @@ class GraphFilter(Recommender):
         length: items of a history that are read, the last ones; None: all.
     """
 
+    sized_by_data = ("items", "users")
     items: Tensor
     item_offsets: Tensor
     users: Tensor
@@ -71,14 +69,6 @@ class GraphFilter(Recommender):
         self.register_buffer("user_offsets", torch.zeros(sizes.num_users + 1, dtype=torch.int32))
         self.register_buffer("item_offsets", torch.zeros(number + 1, dtype=torch.int32))
         self.register_buffer("vectors", torch.zeros(number, self.rank))
-
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
-        """Makes room for the edges first."""
-        for name in BUFFERS:
-            stored, own = state.get(prefix + name), getattr(self, name)
-            if stored is not None:
-                setattr(self, name, own.new_zeros(stored.shape))
-        super()._load_from_state_dict(state, prefix, *others)
 
     def fit(self, train: EventDataset) -> None:
         """Keeps who took what, once each, and finds the singular vectors."""

@@ -40,6 +40,16 @@ class Recommender(nn.Module):
     """Scores every item for a batch of users. ``length`` items of a history are read."""
 
     length: int | None = None
+    sized_by_data: tuple[str, ...] = ()
+    """Buffers whose size only the data know; a checkpoint makes room for them."""
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
+        """Makes room first."""
+        for name in self.sized_by_data:
+            stored, own = state.get(prefix + name), getattr(self, name)
+            if stored is not None:
+                setattr(self, name, own.new_zeros(stored.shape))
+        super()._load_from_state_dict(state, prefix, *others)
 
     def fit(self, train: Any) -> None:
         """Counts, solves or looks up what the training split holds."""
