@@ -100,7 +100,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     calls = [words[1:] for words in found if words[0] == "python"]
     torchrun = [words for words in found if words[0] == "torchrun"]
     calls += [words[words.index("scripts/train.py") :] for words in torchrun]  # as one process
-    assert len(calls) == 11
+    assert len(calls) == 15
     assert len(calls) + 2 == len(found)
 
     tones = [["body", "tone"]]
@@ -113,7 +113,18 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     write_rows(
         tmp_path / "new_posts.csv", [["body"], ["BATTERY is bad"], ["other"], ["my battery"]]
     )
+    goods = ("espresso", "grinder", "filter", *(f"cup {i}" for i in range(30)))
+    orders = [["customer", "sku", "ordered_at"]]
+    for number in range(40):
+        name = f"c{number}" if number else "anna"
+        bought = (goods[(number + step) % len(goods)] for step in range(6))
+        orders += [[name, sku, f"2024-05-{day}"] for day, sku in enumerate(bought, start=10)]
+    write_rows(tmp_path / "orders.csv", orders)
     shown = run(calls, tmp_path, ROOT)
+    following = (tmp_path / "next.csv").read_text(encoding="utf-8").splitlines()
+    assert following[0] == "rank,item,score"
+    assert len(following) == 11
+    assert not any(",filter," in row for row in following)
     assert "best reachable" in shown
     assert "2 examples" in shown
     triage = (tmp_path / "triage.csv").read_text(encoding="utf-8").splitlines()

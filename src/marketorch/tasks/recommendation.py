@@ -37,8 +37,8 @@ class HistoryDataset:
     """Histories to learn from or to continue; a batch is one index, whatever its size.
 
     Batches hold ``items (B, L)``, ``users (B,)``, ``index (B,)``, where there are any
-    ``user_tokens (B, F)`` and, to evaluate, ``seen (B, S)``, ``targets (B, T)`` and
-    ``negatives (B, M)``.
+    ``user_tokens (B, F)`` and, to evaluate, ``seen (B, S)``, ``targets (B, T)``,
+    ``negatives (B, M)`` and ``excluded (B, E)``.
     """
 
     def __init__(self, dataset: EventDataset, length: int | None) -> None:
@@ -74,8 +74,7 @@ class HistoryDataset:
             batch["negatives"] = data.negatives.pad(index)
         batch["seen"] = self.histories.pad(index)
         if data.excluded:
-            never = torch.tensor(data.excluded).expand(len(index), -1)
-            batch["seen"] = torch.cat([batch["seen"], never], 1)
+            batch["excluded"] = torch.tensor(data.excluded).expand(len(index), -1)
         if data.similar:
             batch["similar"] = batch["items"][:, 0]
         return batch
@@ -164,6 +163,8 @@ class Recommendation(Task):
             ranks["sampled_ranks"] = ranks_among(scores, batch["targets"], batch["negatives"])
         if self.mask_seen or similar is not None:
             scores.scatter_(1, batch["seen"], -torch.inf)
+        if "excluded" in batch:
+            scores.scatter_(1, batch["excluded"], -torch.inf)
         if "targets" in batch:
             ranks["ranks"] = mean_ranks(scores, batch["targets"], max(self.at))
         best = scores.topk(min(max(self.at), scores.shape[1] - 1), dim=1)
