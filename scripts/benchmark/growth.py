@@ -298,8 +298,8 @@ def show(results: list[Result]) -> None:
         ratio = f"{result.memory / least.memory:.2f}"
         memories.append((*place, *gib, f"{result.memory:,.0f}", ratio))
     columns = ["items", "events", "rows"]
-    clocked = [*columns, "ms/step", "µs/event", "×", "events/s", "data s", "eval s"]
-    table("time · sequential transformer, softmax on a sample", clocked, times)
+    clocked = [*columns, "ms", "µs", "×", "events/s", "data s", "eval s"]
+    table("time · milliseconds a step, microseconds an event", clocked, times)
     held = [*columns, "data GiB", "training", "peak", "bytes/event", "×"]
     table("memory · the most until then", held, memories)
     for message in slopes([result for result in results if result.cell.sparse]):
