@@ -15,7 +15,7 @@ from marketorch import ConfigError, DataError, compose, evaluate, train
 from marketorch.config import load
 from marketorch.data.text import TextDataset
 from marketorch.engine.resuming import changes
-from marketorch.engine.tracking import write_json
+from marketorch.engine.tracking import console, write_json
 from marketorch.prediction import mentioning
 
 TINY = ["experiment=sentiment", "trainer.precision=fp32", "trainer.batch_size=16"]
@@ -112,3 +112,20 @@ def test_rows_that_mention_a_text() -> None:
 def test_what_holds_no_text_cannot_be_searched() -> None:
     with pytest.raises(ConfigError, match=r"contains=logo: these examples hold no text"):
         mentioning([torch.zeros(3, 8, 8)], "logo")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_table_of_an_evaluation_shows_every_number_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, width: int
+) -> None:
+    """On a narrow screen, a column a model instead of a row a model."""
+    tiny(tmp_path / "run", "baselines=[majority, nb_logistic]", "name=a_name_that_is_rather_long")
+    capsys.readouterr()
+    monkeypatch.setattr(console, "width", width)
+    result = evaluate(tmp_path / "run")
+    shown = capsys.readouterr().out
+    for metrics in (result["metrics"], *result["baselines"].values()):
+        for name, value in metrics.items():
+            assert "/" in name or f"{value:.4f}" in shown, name
+    assert ("metric" in shown) == (width == 80)
+    assert max(len(line) for line in shown.splitlines() if line[0] in "┏┃┡│└") <= width

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -82,9 +83,8 @@ def share_by_group(
     figure = Figure(figsize=(4.2 * len(groups), 3.4))
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     for axes, (label, values) in zip(panels, groups.items(), strict=True):
-        shares = torch.linspace(0, 1, number + 1, dtype=torch.float64)
-        edges = values.double().quantile(shares).unique()
-        inner = edges[1:-1] if len(edges) > 2 else edges[:0]
+        edges = np.unique(np.quantile(values.numpy(), np.linspace(0, 1, number + 1)))
+        inner = torch.from_numpy(edges[1:-1] if len(edges) > 2 else edges[:0])
         place = torch.bucketize(values.double(), inner, right=True)
         counts = torch.bincount(place, minlength=len(inner) + 1)
         means = torch.bincount(place, found, minlength=len(inner) + 1) / counts.clamp_min(1)

@@ -28,7 +28,7 @@ from marketorch.engine.task import (
     check_not_empty,
     prepare,
 )
-from marketorch.engine.tracking import say, table, write_json
+from marketorch.engine.tracking import console, say, table, write_json
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import CheckpointError, ConfigError, closest
 
@@ -294,7 +294,10 @@ def _baselines(run: Run, dataset: Dataset) -> dict[str, dict[str, float]]:
 
 
 def _compare(run: Run, split: str, result: dict[str, Any]) -> None:
-    """One table: a row a model, a column a metric; those of single classes stay in the file."""
+    """One table: a row a model, or a column where metrics are too many for the screen.
+
+    Metrics of single classes stay in the file.
+    """
     models = {run.config.name: result["metrics"]} | result["baselines"]
     names = [name for name in result["metrics"] if "/" not in name]
     rows = [
@@ -302,7 +305,11 @@ def _compare(run: Run, split: str, result: dict[str, Any]) -> None:
         for model, metrics in models.items()
     ]
     title = f"{run.config.name} · {split} split · {result['num_examples']:,} examples"
-    table(title, ("model", *names), rows)
+    columns: Any = ("model", *names)
+    width = max(map(len, models)) + sum(max(len(name), 6) for name in names)
+    if width + 3 * len(columns) + 1 > console.width:
+        columns, *rows = zip(("metric", *names), *rows, strict=True)
+    table(title, columns, rows)
     say(f"written   {run.directory / 'evaluation'}")
 
 

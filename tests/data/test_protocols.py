@@ -171,5 +171,7 @@ def test_wrong_protocols_are_named(tmp_path: Path) -> None:
         EventData(path="x.csv", protocol="radnom")
     with pytest.raises(DataError, match="validation_from is 'first'"):
         EventData(path="x.csv", validation_from="first")
+    with pytest.raises(DataError, match=r"last is for data\.protocol=given, not random"):
+        EventData(path="x.csv", protocol="random", validation_from="last")
     with pytest.raises(DataError, match="need each other"):
         EventData(path="x.csv", protocol="given")

@@ -74,3 +74,4 @@ def test_position_dropout_keeps_the_mean_and_drops_its_share():
     assert out.mean() == pytest.approx(1, abs=0.01)
     assert out.unique().numel() == 2
     assert torch.equal(layer.eval()(x), x)
+    assert not PositionDropout(1.0).train()(x).any()

@@ -148,6 +148,10 @@ class EventData:
             raise DataError(
                 f"data.validation_from is '{validation_from}'; expected random or last."
             )
+        if validation_from == "last" and protocol != "given":
+            raise DataError(
+                f"data.validation_from=last is for data.protocol=given, not {protocol}."
+            )
         if (protocol == "given") != bool(test_path):
             raise DataError("data.protocol=given and data.test_path need each other.")
         self.path, self.test_path, self.protocol = path, test_path, protocol
@@ -286,7 +290,7 @@ class EventData:
             everything = np.ones(len(owners), bool)
             parts[protocols.random_share(owners, everything, self.test_share, generator)] = TEST
         free = parts == TRAIN
-        if self.validate and self.validation_from == "last" and self.protocol == "given":
+        if self.validate and self.validation_from == "last":
             parts[protocols.last_of(owners, free)] = VALIDATION
         elif share:
             parts[protocols.random_share(owners, free, share, generator)] = VALIDATION

@@ -25,7 +25,8 @@ class Muon(Optimizer):
 
     Args:
         params: matrices, or groups of them.
-        lr: learning rate; an update of an ``(m, n)`` matrix has norm ``lr √max(1, m/n)``.
+        lr: learning rate; the singular values of an ``(m, n)`` matrix's update are about
+            ``lr √max(1, m/n)``.
         momentum: of the gradients' average.
         weight_decay: times ``lr``, taken off the weights at each step.
     """

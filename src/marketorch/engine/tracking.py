@@ -179,7 +179,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> 
     """Prints one readable table; numbers are right-aligned."""
     view = Table(title=title, title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
-        view.add_column(column, justify="left" if position == 0 else "right")
+        view.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
     for row in rows:
         view.add_row(*(format_number(value) for value in row))
     if distributed.is_main():

@@ -43,7 +43,7 @@ class PositionDropout(nn.Dropout):
     def forward(self, x: Tensor) -> Tensor:
         """Any shape to the same."""
         dropped = round(256 * self.p)
-        if not self.training or not dropped or x.device.type != "cpu":
+        if not self.training or dropped in (0, 256) or x.device.type != "cpu":
             return super().forward(x)
         words = torch.empty(x.numel() // 8 + 1, dtype=torch.int64).random_(-(2**63), None)
         kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= dropped

@@ -80,7 +80,7 @@ class _Softmax(torch.autograd.Function):
             slope *= slope.new_zeros(len(slope)).index_add_(0, own, share)[:, None]
             slope.index_put_((own, target), -share, accumulate=True)
             d_queries[part] = slope.to(weight.dtype) @ weight
-            d_weight.addmm_(slope.T.to(weight.dtype), queries[part].to(weight.dtype))
+            d_weight += slope.T.to(weight.dtype) @ queries[part].to(weight.dtype)
             d_bias += slope.sum(0)
         ctx.save_for_backward(d_queries, d_weight[:size], d_bias[:size], d_odds)
         return loss
