@@ -10,8 +10,9 @@ from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
 from marketorch.models.ngrams import NgramLogistic
 from marketorch.models.text_transformer import TextTransformer
+from marketorch.tasks.classification import mixture
 from marketorch.tasks.masked_language import MaskedLanguage, mask_tokens
-from marketorch.tasks.text_classification import TextClassification, mixture
+from marketorch.tasks.text_classification import TextClassification
 
 SCHEMA = {"classes": ["negative", "positive"]}
 TEXTS = ["a good day", "a bad day", "not good", "not bad", "good", "bad", "so good", "so bad"]

@@ -1,0 +1,187 @@
+"""What every classifier shares, whatever it reads: loss, calibration, metrics and pictures.
+
+A model gives logits ``(B, C)``, or ``(B, K, C)`` for K members that are trained each with a loss of
+its own and mixed to predict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassAUROC,
+    MulticlassCalibrationError,
+    MulticlassF1Score,
+    MulticlassRecall,
+)
+from torchmetrics.wrappers import ClasswiseWrapper
+
+from marketorch import plots
+from marketorch.data.splits import UNLABELLED
+from marketorch.engine.metrics import Brier, LogLoss
+from marketorch.engine.task import Batch, Predictions, Row, Task
+from marketorch.errors import DataError
+
+
+class Classification(Task):
+    """Base of the tasks that tell classes apart.
+
+    Args:
+        model: the network, built by the task that knows what it reads.
+        schema: the data's description; ``classes`` are its class names.
+        label_smoothing: share of the target spread over all classes.
+        calibration: fit the members' weights (with them the temperature) and a bias a class to the
+            log-loss of the validation split when training ends (bias-corrected temperature
+            scaling, Alexandari et al. 2020). Off: the members' plain mean.
+    """
+
+    name: str
+    main_metric = "accuracy"
+    mix: Tensor
+    bias: Tensor
+
+    def __init__(
+        self,
+        *,
+        model: Callable[[], Any],
+        schema: dict[str, Any],
+        label_smoothing: float,
+        calibration: bool,
+    ) -> None:
+        super().__init__()
+        self.schema = schema
+        self.classes: list[str] = schema["classes"]
+        if len(self.classes) < 2:
+            raise DataError(f"{self.name} needs labels: set data.label to their column.")
+        self.model: Any = model()
+        self.label_smoothing, self.calibration = label_smoothing, calibration
+        members = getattr(self.model, "num_members", 1)
+        self.register_buffer("mix", torch.full((members,), 1 / members))
+        self.register_buffer("bias", torch.zeros(len(self.classes)))
+
+    def inputs(self, batch: Batch) -> Tensor:
+        """What the model reads of a batch."""
+        raise NotImplementedError
+
+    def members(self, inputs: Tensor) -> Tensor:
+        """Logits ``(B, K, C)`` in fp32; K is 1 for a model of one member."""
+        logits: Tensor = self.model(inputs)
+        return (logits if logits.ndim == 3 else logits[:, None]).float()
+
+    # -- prediction ---------------------------------------------------------------------------
+
+    def predict(self, batch: Batch) -> Predictions:
+        """Class probabilities ``(B, C)`` and the examples' positions."""
+        members = self.members(self.inputs(batch))
+        probabilities = self.mixed(members).softmax(1)
+        return {"index": batch["index"], "probabilities": probabilities, "members": members}
+
+    def mixed(self, members: Tensor) -> Tensor:
+        """Weighted sum ``(B, C)`` of the members' logits ``(B, K, C)``, and the class biases."""
+        return torch.einsum("bkc,k->bc", members, self.mix) + self.bias
+
+    def calibrate(self, predictions: Predictions, validation: Any) -> bool:
+        """Finds the mixture that gives the labels of ``validation`` the least log-loss."""
+        if not self.calibration or validation.labels is None:
+            return False
+        known = validation.labels != UNLABELLED
+        members = predictions["members"][known].detach()
+        mix, bias = mixture(members, validation.labels[known])
+        self.mix, self.bias = mix.to(self.mix), bias.to(self.bias)
+        return True
+
+    # -- evaluation ---------------------------------------------------------------------------
+
+    def metrics(self) -> MetricCollection:
+        """Accuracy, macro-F1, recall a class, AUROC, log-loss, Brier and calibration error."""
+        return classification_metrics(self.classes)
+
+    def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:
+        """Feeds the labelled examples of a batch."""
+        if "labels" not in batch:
+            raise DataError("This split has no labels to evaluate on.")
+        known = batch["labels"] != UNLABELLED
+        metrics.update(predictions["probabilities"][known], batch["labels"][known])
+
+    def figures(self, collected: Predictions, dataset: Any, folder: Path) -> Sequence[Path]:
+        """Confusion matrix and reliability diagram of a split."""
+        assert dataset.labels is not None
+        probabilities = collected["probabilities"].float()
+        known = dataset.labels != UNLABELLED
+        labels = dataset.labels[known]
+        return [
+            plots.confusion(probabilities[known], labels, self.classes, folder),
+            plots.reliability(probabilities[known], labels, folder),
+        ]
+
+    def answer(self, shares: Sequence[float]) -> Row:
+        """The likeliest class and the probabilities of all, as columns of a row."""
+        best = max(range(len(shares)), key=shares.__getitem__)
+        row: Row = {"label": self.classes[best], "probability": round(shares[best], 6)}
+        return row | {
+            f"p_{name}": round(p, 6) for name, p in zip(self.classes, shares, strict=True)
+        }
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """Sum over examples with a label of the mean over members, of logits ``(B, K, C)``."""
+    members = logits.shape[1]
+    return (
+        F.cross_entropy(
+            logits.flatten(0, 1),
+            labels.repeat_interleave(members),
+            ignore_index=UNLABELLED,
+            label_smoothing=label_smoothing,
+            reduction="sum",
+        )
+        / members
+    )
+
+
+def classification_metrics(classes: Sequence[str]) -> MetricCollection:
+    """The metrics of every classifier, from probabilities ``(B, C)`` and labels ``(B,)``."""
+    number = len(classes)
+    recall = MulticlassRecall(number, average="none")
+    return MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(number, average="micro"),
+            "f1_macro": MulticlassF1Score(number, average="macro"),
+            "auroc": MulticlassAUROC(number, average="macro"),
+            "log_loss": LogLoss(),
+            "brier": Brier(),
+            "ece": MulticlassCalibrationError(number, n_bins=15),
+            "recall": ClasswiseWrapper(recall, labels=list(classes), prefix="recall/"),
+        },
+        compute_groups=False,
+    )
+
+
+def mixture(members: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Positive weights ``(K,)`` and biases ``(C,)`` that mix logits ``(B, K, C)`` to predict best.
+
+    A faint pull to equal weights and no bias keeps them finite where a sample can be separated.
+    """
+    members = members.double()
+    weights = members.new_full((members.shape[1],), 1 / members.shape[1])
+    logarithm, bias = weights.log(), members.new_zeros(members.shape[2])
+    start = logarithm.clone()
+    free = [logarithm.requires_grad_(), bias.requires_grad_()]
+    optimizer = torch.optim.LBFGS(free, max_iter=100, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        logits = torch.einsum("bkc,k->bc", members, logarithm.exp()) + bias
+        pull = (logarithm - start).square().sum() + bias.square().sum()
+        loss = F.cross_entropy(logits, labels) + 1e-4 * pull
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return logarithm.detach().exp(), bias.detach()
