@@ -47,37 +47,47 @@ def table(rows: list[list[int]]) -> Tensor:
     return taken
 
 
-def fitted(rank: int, low_pass: float, powers: tuple[float, float]) -> GraphFilter:
+def fitted(
+    rank: int, low_pass: float, powers: tuple[float, float], sharpen: float = 0.9
+) -> GraphFilter:
     torch.manual_seed(0)
     a, b = powers
     model = GraphFilter(
-        sizes=SIZES, rank=rank, low_pass=low_pass, user_power=a, item_power=b
+        sizes=SIZES, rank=rank, low_pass=low_pass, sharpen=sharpen, user_power=a, item_power=b
     ).eval()
     model.fit(dataset(ROWS))
     return model
 
 
 def written_out(
-    histories: list[list[int]], rank: int, low_pass: float, powers: tuple[float, float]
+    histories: list[list[int]],
+    rank: int,
+    low_pass: float,
+    powers: tuple[float, float],
+    sharpen: float,
 ) -> Tensor:
     taken, (a, b) = table(ROWS), powers
     busy, popular = taken.sum(1).clamp_min(1), taken.sum(0).clamp_min(1)
     normal = taken * busy[:, None] ** -a * popular**-b
     vectors = torch.linalg.svd(normal)[2][:rank].T
     smooth = (vectors @ vectors.T) * popular[:, None] ** -0.5 * popular**0.5
-    return table(histories) @ (normal.T @ normal + low_pass * smooth)
+    steps = normal.T @ normal
+    steps = steps / torch.linalg.eigvalsh(steps)[-1]
+    return table(histories) @ (steps + low_pass * smooth) @ (torch.eye(ITEMS + 1) - sharpen * steps)
 
 
 @pytest.mark.parametrize("powers", [(0.5, 0.5), (0.4, 0.45), (0.0, 1.0)])
-@pytest.mark.parametrize(("rank", "low_pass"), [(3, 0.3), (8, 0.2), (3, 0.0)])
+@pytest.mark.parametrize(
+    ("rank", "low_pass", "sharpen"), [(3, 0.3, 0.9), (8, 0.2, 0.0), (3, 0.0, 0.5)]
+)
 def test_scores_are_those_of_the_matrices_in_full(
-    rank: int, low_pass: float, powers: tuple[float, float]
+    rank: int, low_pass: float, sharpen: float, powers: tuple[float, float]
 ) -> None:
     strangers = [[1, 2, 3], [7], [12, 4], []]
     for histories in (ROWS, strangers):
         torch.testing.assert_close(
-            fitted(rank, low_pass, powers)(padded(histories)),
-            written_out(histories, rank, low_pass, powers),
+            fitted(rank, low_pass, powers, sharpen)(padded(histories)),
+            written_out(histories, rank, low_pass, powers, sharpen),
             rtol=1e-3,
             atol=1e-4,
         )
