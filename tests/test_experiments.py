@@ -14,6 +14,7 @@ from marketorch import Task, build_task, check, compose, train
 from marketorch.config import config_dir
 from marketorch.data.catalogue import Catalogue
 from marketorch.data.events import EventDataset
+from marketorch.data.pictures import DecodedImages, ImageDataset
 from marketorch.data.ragged import Ragged
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.text import TextDataset
@@ -21,6 +22,7 @@ from marketorch.engine.loading import Fetcher, Key
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 SMALL = {"model.dim": 16, "model.vocab_size": 200, "model.depth": 1, "model.max_length": 32}
+SMALL_CNN = {"model.width": 4, "model.depth": "[1,1]"}
 CLASSES = ["negative", "neutral", "positive"]
 TEXTS = [
     *("the crew was rude and late", "my bag is lost again", "a dull film, badly acted"),
@@ -32,7 +34,8 @@ TEXTS = [
 def shrunk(experiment: str) -> DictConfig:
     """Its config, with the sizes that it has made small."""
     plain = compose([f"experiment={experiment}"])
-    sizes = [f"{key}={value}" for key, value in SMALL.items() if OmegaConf.select(plain, key)]
+    small = SMALL_CNN if "width" in plain.model else SMALL
+    sizes = [f"{key}={value}" for key, value in small.items() if OmegaConf.select(plain, key)]
     config = compose([f"experiment={experiment}", *sizes])
     check(config)
     return config
@@ -55,8 +58,25 @@ def histories() -> EventDataset:
     )
 
 
-def small_data(config: DictConfig) -> tuple[TextDataset | EventDataset, dict[str, Any]]:
+def images(config: DictConfig) -> tuple[ImageDataset, dict[str, Any]]:
+    """Sixteen noisy squares of three classes, with votes where the experiment has them."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (16, config.data.get("channels", 1), 32, 32)
+    pixels = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    schema = {"classes": CLASSES, "raw_classes": CLASSES, "class_counts": [6, 5, 5]}
+    schema |= {"num_examples": 16, "channels": shape[1]}
+    data = DecodedImages(pixels, torch.arange(16) % 3)
+    if config.data.get("votes"):
+        names = CLASSES if config.data.get("label", "") is None else [*CLASSES, "none of these"]
+        schema["votes"] = names
+        data.votes = torch.rand(16, len(names), generator=generator).softmax(1)
+    return data, schema
+
+
+def small_data(config: DictConfig) -> tuple[Any, dict[str, Any]]:
     """A few examples of the experiment's kind and what describes them."""
+    if config.task["_target_"].endswith(".ImageClassification"):
+        return images(config)
     if config.task["_target_"].endswith(".Recommendation"):
         return histories(), {"num_items": 20, "num_users": 12, "num_examples": 12}
     data = texts()
@@ -104,14 +124,16 @@ def test_every_parameter_gets_a_finite_gradient(experiment: str) -> None:
 FLAGSHIPS = {
     "sentiment": ["data.num_train=320", "data.num_validation=64", "model.vocab_size=200"],
     "recommender": ["data.num_users=320", "data.num_items=80", "data.events_per_user=8"],
+    "emotion": ["data.num_train=320", "data.num_validation=64", "data.num_test=16"],
 }
+NETWORKS = {"emotion": ["model.width=4", "model.depth=[1,1]"]}
 
 
 @pytest.mark.parametrize("experiment", FLAGSHIPS)
 def test_the_losses_of_the_flagships_are_the_golden_ones(
     tmp_path: Path, golden: Any, experiment: str
 ) -> None:
-    sizes = [*FLAGSHIPS[experiment], "model.dim=16", "model.depth=1"]
+    sizes = FLAGSHIPS[experiment] + NETWORKS.get(experiment, ["model.dim=16", "model.depth=1"])
     options = ["max_steps=20", "batch_size=16", "log_every=1", "precision=fp32", "device=cpu"]
     overrides = [*sizes, *(f"trainer.{option}" for option in options), f"run_dir={tmp_path}"]
     train(compose([f"experiment={experiment}", *overrides]))

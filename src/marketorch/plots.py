@@ -100,3 +100,35 @@ def share_by_group(
     figure.suptitle("What is found (above each bar: how many there are)", fontsize=11)
     figure.tight_layout()
     return save(figure, folder / "found.png")
+
+
+def gallery(
+    images: Sequence[Tensor],
+    titles: Sequence[str],
+    title: str,
+    path: Path,
+    *,
+    overlays: Sequence[Tensor] | None = None,
+    columns: int = 8,
+) -> Path:
+    """Images ``(C, S, S)`` uint8 side by side, each under its title.
+
+    Args:
+        overlays: maps ``(S, S)`` laid over the images, red where positive and blue where negative.
+    """
+    columns = max(1, min(columns, len(images)))
+    rows = max(1, -(-len(images) // columns))
+    figure = Figure(figsize=(1.5 * columns, 1.75 * rows + 0.5))
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in panels:
+        axes.axis("off")
+    for place, (axes, image, name) in enumerate(zip(panels, images, titles, strict=False)):
+        axes.imshow(image.permute(1, 2, 0).squeeze(-1), cmap="gray", vmin=0, vmax=255)
+        if overlays is not None:
+            overlay = overlays[place]
+            reach = float(overlay.abs().max().clamp_min(1e-6))
+            axes.imshow(overlay, cmap="RdBu_r", vmin=-reach, vmax=reach, alpha=0.45)
+        axes.set_title(name, fontsize=8, color=INK)
+    figure.suptitle(title, fontsize=11)
+    figure.tight_layout()
+    return save(figure, path)

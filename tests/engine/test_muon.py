@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from marketorch.engine.muon import Muon, orthogonal
+from marketorch.engine.optim import muon
 
 
 @pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
@@ -41,3 +42,24 @@ def test_what_has_no_gradient_stays() -> None:
     Muon([matrix, other], weight_decay=0.5).step()
     assert torch.equal(other, torch.ones(4, 4))
     assert not torch.equal(matrix, torch.ones(4, 4))
+
+
+def test_a_kernel_is_the_matrix_of_its_outputs() -> None:
+    torch.manual_seed(0)
+    kernel = nn.Parameter(torch.randn(8, 4, 3, 3).to(memory_format=torch.channels_last))
+    matrix = nn.Parameter(kernel.detach().flatten(1).clone())
+    kernel.grad = torch.randn(8, 4, 3, 3)
+    matrix.grad = kernel.grad.flatten(1).clone()
+    for parameter in (kernel, matrix):
+        Muon([parameter], lr=0.1).step()
+    torch.testing.assert_close(kernel.flatten(1), matrix)
+
+
+def test_kernels_are_orthogonalised_but_for_the_stem() -> None:
+    network = nn.Sequential()
+    network.stem = nn.Conv2d(1, 4, 3)
+    network.conv = nn.Conv2d(4, 4, 3)
+    network.head = nn.Linear(4, 2)
+    first, second = muon(network)
+    assert [p.shape for g in first.param_groups for p in g["params"]] == [(4, 4, 3, 3)]
+    assert sum(len(g["params"]) for g in second.param_groups) == 5

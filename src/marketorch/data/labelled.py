@@ -23,6 +23,7 @@ from marketorch.data.splits import keep_labels, stratified_cut
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
+SPLITS = ("train", "validation", "test")
 SPELLINGS = {"val": "validation", "dev": "validation"}
 
 

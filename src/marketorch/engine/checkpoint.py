@@ -104,8 +104,10 @@ def load_state(path: Path) -> dict[str, Any]:
 
 def save_best(folder: Path, task: nn.Module, metadata: dict[str, Any]) -> None:
     """Writes ``best.safetensors``: the task's state, with ``metadata`` as JSON beside it."""
-    # A clone each: safetensors refuses tensors that share memory (tied weights).
-    tensors = {name: value.detach().cpu().clone() for name, value in task.state_dict().items()}
+    # A plain copy each: safetensors refuses tensors that share memory (tied weights) and tensors
+    # in another order than the plain one (convolutions in channels_last).
+    plain = {"memory_format": torch.contiguous_format}
+    tensors = {name: v.detach().cpu().clone(**plain) for name, v in task.state_dict().items()}
     header = {name: json.dumps(value) for name, value in metadata.items()}
     write_atomically(folder / BEST, lambda file: file.write(to_safetensors(tensors, header)))
 

@@ -24,7 +24,7 @@ class Muon(Optimizer):
     """Nesterov momentum, orthogonalised, and decoupled weight decay.
 
     Args:
-        params: matrices, or groups of them.
+        params: matrices, or groups of them; a kernel ``(m, n, k, k)`` is a matrix ``(m, n k k)``.
         lr: learning rate; the singular values of an ``(m, n)`` matrix's update are about
             ``lr √max(1, m/n)``.
         momentum: of the gradients' average.
@@ -44,11 +44,12 @@ class Muon(Optimizer):
             for matrix in group["params"]:
                 if matrix.grad is not None:
                     shapes[matrix.shape].append(matrix)
-            for (rows, columns), matrices in shapes.items():
+            for shape, matrices in shapes.items():
                 updates = orthogonal(self._directions(matrices, group["momentum"]))
                 torch._foreach_mul_(matrices, 1 - group["lr"] * group["weight_decay"])
-                scale = -group["lr"] * math.sqrt(max(1.0, rows / columns))
-                torch._foreach_add_(matrices, list(updates.to(matrices[0].dtype)), alpha=scale)
+                scale = -group["lr"] * math.sqrt(max(1.0, shape[0] / shape[1:].numel()))
+                whole = [update.view(shape) for update in updates.to(matrices[0].dtype)]
+                torch._foreach_add_(matrices, whole, alpha=scale)
 
     def _directions(self, matrices: list[Tensor], momentum: float) -> Tensor:
         """Nesterov's directions ``(n, rows, columns)``."""
@@ -58,7 +59,8 @@ class Muon(Optimizer):
                 self.state[matrix]["momentum"] = torch.zeros_like(matrix)
         averages = [self.state[matrix]["momentum"] for matrix in matrices]
         torch._foreach_lerp_(averages, gradients, 1 - momentum)
-        return torch.stack(torch._foreach_lerp(gradients, averages, momentum))
+        directions = torch._foreach_lerp(gradients, averages, momentum)
+        return torch.stack([direction.flatten(1) for direction in directions])
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

@@ -62,11 +62,13 @@ def muon(
 ) -> list[Optimizer]:
     """Muon (Jordan et al. 2024) on the hidden matrices, AdamW on everything else.
 
-    Hidden matrices are the 2-D weights of Linear layers, but for the ones named ``head``.
+    Hidden matrices are the weights of linear layers and of convolutions, whose kernels are taken
+    as matrices with a row an output, but for those named ``head`` or ``stem``.
     """
-    linear = {f"{name}.weight" for name, m in module.named_modules() if isinstance(m, nn.Linear)}
+    kinds = (nn.Linear, nn.Conv1d, nn.Conv2d)
+    inner = {f"{name}.weight" for name, m in module.named_modules() if isinstance(m, kinds)}
     named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
-    hidden = [(n, p) for n, p in named if n in linear and "head" not in n]
+    hidden = [(n, p) for n, p in named if n in inner and "head" not in n and "stem" not in n]
     _check_scale(lr_scale or {}, named)
     names = {n for n, _ in hidden}
     others = [(n, p) for n, p in named if n not in names]

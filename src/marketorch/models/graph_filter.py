@@ -58,7 +58,7 @@ class GraphFilter(Recommender):
         sizes: Sizes,
         rank: int = 512,
         low_pass: float = 0.2,
-        sharpen: float = 0.9,
+        sharpen: float = 1.0,
         user_power: float = 0.35,
         item_power: float = 0.45,
         length: int | None = None,

@@ -243,21 +243,26 @@ class NgramLogistic(nn.Module):
 
 
 class Majority(nn.Module):
-    """The class shares of the training split, whatever the text says."""
+    """The class shares of the training split, whatever a text says or an image shows.
+
+    Args:
+        num_classes: C.
+        num_channels: of images; any will do.
+    """
 
     log_prior: Tensor
 
-    def __init__(self, *, num_classes: int) -> None:
+    def __init__(self, *, num_classes: int, num_channels: int = 1) -> None:
         super().__init__()
         self.tokenizer = SubwordTokenizer(kind="word", size=100, max_length=8)
         self.register_buffer("log_prior", torch.zeros(num_classes))
 
-    def fit(self, train: TokenDataset) -> None:
+    def fit(self, train: Any) -> None:
         """Counts the labels."""
         assert train.labels is not None
         counts = torch.bincount(train.labels[train.labels >= 0], minlength=len(self.log_prior))
         self.log_prior = (counts / counts.sum()).clamp_min(1e-6).log()
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """Logits ``(B, C)``."""
-        return self.log_prior.expand(len(tokens), -1)
+        return self.log_prior.expand(len(inputs), -1)

@@ -1,0 +1,314 @@
+"""Labelled images from folders, tables of pixels or encoded pictures, or the hub.
+
+`ImageData` is lazy: constructing it reads nothing, so prediction needs no training data. Pictures
+that fit in memory at the size the model reads are decoded once and live as one tensor, and a batch
+is one index; larger collections are decoded by worker processes (``trainer.num_workers``) as they
+are needed. What a class is may be said by a folder, a column, or the votes of several annotators.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from marketorch.data.labelled import (
+    SPELLINGS,
+    SPLITS,
+    Examples,
+    LabelledData,
+    label_name,
+    usable_rows,
+)
+from marketorch.data.photos import SUFFIXES, photo_files
+from marketorch.data.pictures import DecodedImages, Decoder, ImageDataset, Pixels, as_tensor
+from marketorch.data.reading import FORMATS, column, read_table
+from marketorch.data.votes import Votes
+from marketorch.engine.tracking import say
+from marketorch.errors import DataError
+
+THREADS = 4
+
+
+class ImageData(LabelledData):
+    """Labelled images from a folder, CSV, Parquet, JSON lines or a hub id.
+
+    A folder holds one folder a class, or first ``train``, ``validation`` and ``test``. In a table,
+    ``image`` is a column of file names (relative to the table), of encoded pictures as `datasets`
+    stores them, or of pixels in a row as Kaggle has them ("70 80 82 …", a square).
+
+    Args:
+        path: folder, file(s) or hub id with the training images, or with all of them.
+        image, label: column names; ``label: null`` reads images alone.
+        votes: columns with the number of annotators who voted for each class. Without ``label``
+            they are the classes: the label is the majority, and training sees the shares.
+        rejects: those of ``votes`` that are no class (unknown, not a face); an image that most
+            gave to them is dropped.
+        min_votes: a class with fewer votes is counted as having none (an outlier).
+        majority: a test or validation image needs a class with more than this share of the votes;
+            others are dropped there. Training keeps them.
+        validation, test: files or folders of their own for these splits, if there are any.
+        exclude: files or folders whose images must not be trained on.
+        split: column that says ``train``, ``validation`` or ``test``.
+        validation_fraction, test_fraction, split_seed, block: of the cut where nothing gives the
+            split, see `marketorch.data.text.TextData`.
+        duplicates: ``drop`` or ``keep`` repeated images before that cut.
+        num_labelled: keep so many labels of the training split (stratified).
+        class_names: from the file's labels to the names to print.
+        scores: numbers of the classes whose expected value belongs in a prediction, by name, e.g.
+            ``{valence: {happy: 1, sad: -1}}``.
+        size: side in pixels of what the model reads.
+        channels: 1 (grey) or 3.
+        fit: ``crop`` cuts the middle square out, ``squash`` does not keep the proportions.
+        memory_gib: largest size of a split that is kept decoded.
+        on_bad: ``error`` or ``skip`` for images that cannot be decoded and labels that are null.
+        encoding: of text files.
+        hub_config: configuration name of a hub data set.
+
+    Raises:
+        DataError: on reading, with the file, the row or the column, what was found and expected.
+    """
+
+    noun = "images"
+
+    def __init__(
+        self,
+        *,
+        path: str | Sequence[str],
+        image: str = "image",
+        label: str | None = "label",
+        votes: Sequence[str] = (),
+        rejects: Sequence[str] = (),
+        min_votes: int = 1,
+        majority: float = 0.0,
+        validation: str | None = None,
+        test: str | None = None,
+        exclude: Sequence[str] = (),
+        split: str | None = None,
+        validation_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+        split_seed: int = 0,
+        block: int = 1,
+        duplicates: str = "drop",
+        num_labelled: int | None = None,
+        class_names: dict[Any, str] | None = None,
+        scores: dict[str, dict[str, float]] | None = None,
+        size: int = 48,
+        channels: int = 1,
+        fit: str = "crop",
+        memory_gib: float = 2.0,
+        on_bad: str = "error",
+        encoding: str = "utf-8",
+        hub_config: str | None = None,
+    ) -> None:
+        super().__init__(
+            path=path,
+            validation=validation,
+            test=test,
+            exclude=exclude,
+            label=label,
+            split=split,
+            validation_fraction=validation_fraction,
+            test_fraction=test_fraction,
+            split_seed=split_seed,
+            block=block,
+            duplicates=duplicates,
+            num_labelled=num_labelled,
+            class_names=class_names,
+            on_bad=on_bad,
+        )
+        if channels not in (1, 3):
+            raise DataError(f"data.channels is {channels}; expected 1 (grey) or 3 (colour).")
+        if fit not in ("crop", "squash"):
+            raise DataError(f"data.fit is '{fit}'; expected crop or squash.")
+        self.image, self.size, self.channels, self.fit = image, size, channels, fit
+        self.votes = Votes(votes, rejects, min_votes) if votes else None
+        self.majority = majority
+        self.scores = {name: dict(table) for name, table in (scores or {}).items()}
+        self.memory_gib, self.encoding, self.hub_config = memory_gib, encoding, hub_config
+
+    # -- the DataSource protocol --------------------------------------------------------------
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """Classes and their counts, the images' form, and the names of the votes, if any."""
+        form = {"channels": self.channels, "size": self.size}
+        votes = {"votes": self._vote_names} if self.votes else {}
+        scores = {"scores": self.scores} if self.scores else {}
+        return super().schema | form | votes | scores
+
+    def split(self, name: str) -> ImageDataset:
+        """Reads ``train``, ``validation`` or ``test``."""
+        part = self._part(name)
+        if name != "train":
+            part = self._agreed(part, name)
+        votes = None if part.votes is None else torch.tensor(np.stack(part.votes))
+        return self._dataset(part, self._numbers(part, name), votes)
+
+    def inputs(self, source: str) -> ImageDataset:
+        """Reads images to predict on: a picture, a folder of them, or a table."""
+        if Path(source).suffix.lower() in FORMATS:
+            part = self._pictures(self._table(source), source)
+            return self._dataset(self._decoded(part, source))
+        files = photo_files(source)
+        return self._dataset(self._decoded(Examples(files, None, [*map(str, files)]), source))
+
+    def fingerprint(self) -> str:
+        """Hash of the training images and labels."""
+        part = self._parts["train"]
+        digest = hashlib.blake2b(digest_size=16)
+        for value, label in zip(part.values, part.labels or [""] * len(part.values), strict=True):
+            digest.update(f"{label}\t{self.key(value)}\n".encode())
+        return digest.hexdigest()
+
+    def key(self, value: Any) -> str:
+        """Hash of a picture's pixels, or of the file that has not been decoded yet."""
+        content = value.read_bytes() if isinstance(value, Path) else bytes(value)
+        return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+    # -- labels -------------------------------------------------------------------------------
+
+    @property
+    def _voted(self) -> bool:
+        """Whether the votes are the labels."""
+        return self.votes is not None and self.label is None
+
+    @property
+    def _vote_names(self) -> list[str]:
+        assert self.votes is not None
+        return self.votes.classes if self._voted else self.votes.columns
+
+    @property
+    def _labels_from(self) -> str:
+        return "data.votes" if self._voted else super()._labels_from
+
+    def _order(self, counts: Counter[str]) -> list[str]:
+        return self.votes.classes if self.votes and self._voted else super()._order(counts)
+
+    def _agreed(self, part: Examples, name: str) -> Examples:
+        """The images of which one class has the majority of the votes."""
+        if not self._voted or not self.majority:
+            return part
+        assert part.votes is not None
+        kept = [i for i, shares in enumerate(part.votes) if max(shares) > self.majority]
+        if dropped := len(part.votes) - len(kept):
+            say(f"{dropped:,} images of the {name} split have no majority and were dropped.")
+        return part.take(kept)
+
+    def _with_votes(self, part: Examples, table: Any, path: str) -> Examples:
+        """The votes of a table's rows; if they are the labels, without the rows they reject."""
+        assert self.votes is not None
+        shares = self.votes.read(table, path)
+        part.votes = list(shares)
+        if not self._voted:
+            return part
+        part.labels = self.votes.majority(shares)
+        classes = set(self.votes.classes)
+        kept = [i for i, label in enumerate(part.labels) if label in classes]
+        if len(kept) < len(part.labels):
+            others = Counter(str(label) for label in part.labels if label not in classes)
+            number = sum(others.values())
+            say(f"{path}: {number:,} images are dropped by their votes: {dict(others)}.")
+        part.votes = [row[: len(classes)] for row in part.votes]
+        return part.take(kept)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _read(self, path: str, label: str | None) -> Examples:
+        if Path(path).is_dir():
+            return self._decoded(self._in_folders(Path(path)), path)
+        table = self._table(path)
+        part = self._pictures(table, path)
+        if label:
+            part.labels = column(table, label, "data.label", path).to_pylist()
+        if self.split_column and path in self.paths:
+            splits = column(table, self.split_column, "data.split", path)
+            part.splits = [str(name) for name in splits.to_pylist()]
+        if self.votes and self.label == label:
+            part = self._with_votes(part, table, path)
+        return self._decoded(part, path)
+
+    def _table(self, path: str) -> pa.Table:
+        return read_table(path, encoding=self.encoding, hub_config=self.hub_config)
+
+    def _pictures(self, table: pa.Table, path: str) -> Examples:
+        sources = pictures(column(table, self.image, "data.image", path).to_pylist(), path)
+        return Examples(sources, None, [i + 1 for i in range(len(sources))])
+
+    def _in_folders(self, folder: Path) -> Examples:
+        """Pictures in ``<class>/`` or ``<split>/<class>/``."""
+        names = sorted(p.name for p in folder.iterdir() if p.is_dir())
+        if names and {SPELLINGS.get(name, name) for name in names} <= set(SPLITS):
+            parts = [self._in_folders(folder / name) for name in names]
+            for name, part in zip(names, parts, strict=True):
+                part.splits = [name] * len(part.values)
+            return Examples.joined(parts)
+        if not names:
+            raise DataError(f"{folder} holds no folders; expected one a class with its pictures.")
+        files = {name: photo_files(folder / name) for name in names}
+        flat = [(file, name) for name, found in files.items() for file in found]
+        paths = [file for file, _ in flat]
+        labels: list[str | None] = [name for _, name in flat]
+        return Examples(paths, labels, [str(file.relative_to(folder)) for file in paths])
+
+    def _decoded(self, part: Examples, path: str) -> Examples:
+        """Usable rows, with pixels instead of sources where these fit in memory."""
+        small = len(part.values) * self.channels * self.size**2 <= self.memory_gib * 2**30
+        decoder = self._decoder(part)
+
+        def attempt(place: int) -> Pixels | str:
+            try:
+                return decoder.pixels(place)
+            except DataError as error:
+                return str(error).removeprefix(f"{decoder.names[place]}: ")
+
+        found: list[Any] = part.values
+        bad: dict[int, str] = {}
+        if small or self.on_bad == "skip":
+            with ThreadPoolExecutor(THREADS) as pool:
+                tried = list(pool.map(attempt, range(len(part.values))))
+            bad = {i: result for i, result in enumerate(tried) if isinstance(result, str)}
+            found = tried if small else found
+        labels = part.labels or []
+        bad |= {i: "label is null" for i, label in enumerate(labels) if label is None}
+        good = usable_rows(bad, len(found), path, self.on_bad, decoder.names)
+        names: list[str | None] | None = None
+        if part.labels is not None:
+            names = [label_name(label) for label in labels]
+        return Examples(found, names, part.rows, part.splits, part.votes).take(good)
+
+    def _decoder(self, part: Examples) -> Decoder:
+        names = [
+            str(s) if isinstance(s, Path) else f"row {r}"
+            for s, r in zip(part.values, part.rows, strict=True)
+        ]
+        return Decoder(part.values, names, size=self.size, channels=self.channels, fit=self.fit)
+
+    def _dataset(
+        self, part: Examples, labels: Tensor | None = None, votes: Tensor | None = None
+    ) -> ImageDataset:
+        if part.values and isinstance(part.values[0], np.ndarray):
+            return DecodedImages(as_tensor(part.values), labels, votes, part.rows)
+        return ImageDataset(self._decoder(part), labels, votes, part.rows)
+
+
+def pictures(values: list[Any], path: str) -> list[Any]:
+    """A column of a table as sources: pictures, files named beside the table, or pixels as text."""
+    folder = Path(path).parent
+    sources: list[Any] = []
+    for value in values:
+        if isinstance(value, dict):  # as `datasets` stores an image
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, str) and Path(value).suffix.lower() in SUFFIXES:
+            value = folder / value
+        sources.append(value)
+    return sources

@@ -1,0 +1,100 @@
+"""The embedded faces as a data source: no files, no network, best reachable accuracy known."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from marketorch.data.images import ImageData
+from marketorch.data.pictures import DecodedImages
+from marketorch.data.synthetic.faces import CLASSES, Faces, generate_faces
+from marketorch.errors import DataError
+
+SMILES = ["posed", "genuine"]
+
+
+class SyntheticFaces(ImageData):
+    """Splits of `generate_faces`; each is a range of its own of one endless sequence.
+
+    Args:
+        target: ``emotion``, one of seven, or ``smile``, posed or genuine, of those who smile.
+        num_train, num_validation, num_test: faces drawn for each split.
+        label_noise: share of emotions that are mislabelled, in every split.
+        data_seed: of the sequence.
+        size: side of a face in pixels.
+        scores: see `marketorch.data.images.ImageData`.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: str = "emotion",
+        num_train: int = 12_000,
+        num_validation: int = 2_000,
+        num_test: int = 2_000,
+        label_noise: float = 0.04,
+        data_seed: int = 0,
+        size: int = 48,
+        scores: dict[str, dict[str, float]] | None = None,
+    ) -> None:
+        if target not in ("emotion", "smile"):
+            raise DataError(f"data.target is '{target}'; expected emotion or smile.")
+        super().__init__(path="the synthetic faces", size=size, channels=1, scores=scores)
+        self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
+        self.target, self.label_noise, self.data_seed = target, label_noise, data_seed
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """Classes, their counts, the images' form, and what label noise leaves reachable."""
+        classes = list(CLASSES) if self.target == "emotion" else SMILES
+        labels = self.split("train").labels
+        assert labels is not None
+        counts = torch.bincount(labels, minlength=len(classes)).tolist()
+        schema: dict[str, Any] = {
+            "classes": classes,
+            "raw_classes": classes,
+            "class_counts": counts,
+            "num_examples": len(labels),
+            "channels": 1,
+            "size": self.size,
+        }
+        if self.scores:
+            schema["scores"] = self.scores
+        if self.target == "emotion":
+            best = self._faces("train").best_accuracy
+            schema["best_reachable"] = {name: {"accuracy": best} for name in self.sizes}
+        return schema
+
+    def split(self, name: str) -> DecodedImages:
+        """Draws ``train``, ``validation`` or ``test``."""
+        faces = self._faces(name)
+        start = self._start(name)
+        if self.target == "emotion":
+            places = range(start, start + self.sizes[name])
+            return DecodedImages(faces.images, faces.labels, ids=places)
+        smiling = (faces.smiles >= 0).nonzero()[:, 0]
+        ids = [start + i for i in smiling.tolist()]
+        return DecodedImages(faces.images[smiling], faces.smiles[smiling], ids=ids)
+
+    def _faces(self, name: str) -> Faces:
+        if name not in self.sizes:
+            raise DataError(f"The data have no {name} split (found: {', '.join(self.sizes)}).")
+        return generate_faces(
+            self.sizes[name],
+            seed=self.data_seed,
+            start=self._start(name),
+            size=self.size,
+            label_noise=self.label_noise,
+        )
+
+    def _start(self, name: str) -> int:
+        """Where a split begins in the sequence."""
+        names = list(self.sizes)
+        return sum(self.sizes[other] for other in names[: names.index(name)])
+
+    def fingerprint(self) -> str:
+        """The generator's arguments say it all."""
+        noise, train = self.label_noise, self.sizes["train"]
+        return f"synthetic_faces-{self.target}-{self.data_seed}-{noise}-{train}-{self.size}"
