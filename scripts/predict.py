@@ -4,7 +4,9 @@
 class's probability (a triage list), ``contains=TEXT`` keeps the rows that mention TEXT, ``top=N``
 keeps the first N. A recommender takes ``input="260 1196"`` (a history of items), ``input=user:42``
 (a user of the log), ``input=item:260`` (what goes with an item) or an event log, and
-``exclude="1 2"``, items never to recommend. Any other key=value
+``exclude="1 2"``, items never to recommend. A classifier of faces takes a photo or a folder;
+``draw=FOLDER`` writes the photos with what it found, and ``also=RUN_DIR`` adds the answers of a
+second run (genuine or posed smiles, say). Any other key=value
 overrides the run's config (data.text=body, say).
 """
 
@@ -15,7 +17,18 @@ from marketorch.command_line import arguments_or_help, split_option, whole_numbe
 from marketorch.errors import ConfigError, guard
 from marketorch.prediction import predict_file
 
-OPTIONS = ("run", "input", "output", "explain", "rank", "contains", "exclude", "top")
+OPTIONS = (
+    "run",
+    "input",
+    "output",
+    "explain",
+    "rank",
+    "contains",
+    "exclude",
+    "also",
+    "draw",
+    "top",
+)
 
 
 def main(arguments: list[str]) -> None:

@@ -29,7 +29,7 @@ Side = Callable[[int, int], "Speed"]
 
 @dataclass
 class Speed:
-    """What one round did between its two stamps. ``positions`` are tokens, padding included."""
+    """What one round did between its two stamps. ``positions``: tokens, padding too; 0: images."""
 
     seconds: float
     examples: int
@@ -44,7 +44,8 @@ class Speed:
 class Meter:
     """Counts examples and token positions that enter ``encoder`` and stamps the clock.
 
-    The encoder's first tensor argument is ``(B, L)`` token ids or ``(B, L, D)`` embeddings.
+    The encoder's first tensor argument is ``(B, L)`` token ids, ``(B, L, D)`` embeddings, or
+    ``(B, C, S, S)`` images, which have no positions.
     """
 
     clock: str = "wall"  # one of CLOCKS, for all meters
@@ -57,14 +58,17 @@ class Meter:
 
     def _count(self, module: nn.Module, arguments: tuple, keywords: dict[str, Any]) -> None:
         values = [*arguments, *keywords.values()]
-        batch, length = next(v for v in values if isinstance(v, Tensor)).shape[:2]
-        self.examples += batch
-        self.positions += batch * length
+        shape = next(v for v in values if isinstance(v, Tensor)).shape
+        self.examples += shape[0]
+        self.positions += shape[0] * shape[1] if len(shape) < 4 else 0
 
     def stamp(self, step: int, last: int) -> None:
         """Called after every step, or some: takes the time after the warm-up and after ``last``."""
-        if step not in (WARM_UP, last):
-            return
+        if step in (WARM_UP, last):
+            self.mark()
+
+    def mark(self) -> None:
+        """Takes the time, at the start or at the end of what is timed."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self.stamps.append((CLOCKS[self.clock](), self.examples, self.positions))

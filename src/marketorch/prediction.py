@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from torch import Tensor
 
 from marketorch.engine import distributed
 from marketorch.engine.tracking import finite, say, table
 from marketorch.errors import ConfigError, DataError, closest
-from marketorch.runs import Run
+from marketorch.runs import Run, load_run
 
 Row = dict[str, Any]
 
@@ -26,13 +27,15 @@ def predict_file(
     rank: str | None = None,
     contains: str | None = None,
     exclude: str | None = None,
+    also: str | None = None,
+    draw: str | None = None,
     top: int | None = None,
 ) -> list[Row]:
     """Predicts every row of ``source``; see scripts/predict.py for the options.
 
     Raises:
-        ConfigError: ``rank`` names no class, ``output`` no known format, or ``contains`` asks for
-            text where there is none.
+        ConfigError: ``rank`` names no class, ``output`` no known format, ``contains`` asks for
+            text where there is none, or ``draw`` for photos.
         DataError: ``source`` cannot be read, or no row is left.
     """
     if output and Path(output).suffix not in WRITERS:
@@ -47,9 +50,15 @@ def predict_file(
         dataset = dataset.without(exclude)
     with distributed.process_group(run.device):
         rows = run.predict(dataset, explain=0 if rank or top else explain)
+        if also:
+            rows = with_answers_of(load_run(also), dataset, rows)
         main = distributed.is_main()
     if not main:
         return rows
+    if draw:
+        if not hasattr(dataset, "draw"):
+            raise ConfigError(f"draw={draw}: only faces in photos can be drawn.")
+        say(f"drawn     {len(dataset.draw(rows, Path(draw))):,} photos in {draw}")
     if rank:
         rows = ranked(rows, rank)
     if top:
@@ -70,6 +79,26 @@ def predict_file(
     return rows
 
 
+def with_answers_of(run: Run, dataset: Any, rows: list[Row]) -> list[Row]:
+    """Rows with the label and the probabilities of a second run, called by its name.
+
+    Raises:
+        ConfigError: it reads examples of another form.
+    """
+    schema, images = run.task.schema, getattr(dataset, "images", None)
+    wanted = [schema.get("channels"), schema.get("size"), schema.get("size")]
+    if isinstance(images, Tensor) and list(images.shape[1:]) != wanted:
+        found = list(images.shape[1:])
+        raise ConfigError(f"also={run.directory}: it reads images of {wanted}, not of {found}.")
+    name, answers = run.config.name, run.predict(dataset)
+    more = [
+        {name: answer["label"]}
+        | {f"p_{name}_{key[2:]}": share for key, share in answer.items() if key.startswith("p_")}
+        for answer in answers
+    ]
+    return [row | extra for row, extra in zip(rows, more, strict=True)]
+
+
 def mentioning(dataset: Any, text: str) -> Any:
     """The examples that hold ``text``, of a data set that has texts."""
     if not hasattr(dataset, "containing"):
@@ -82,13 +111,13 @@ def mentioning(dataset: Any, text: str) -> Any:
 
 def ranked(rows: list[Row], name: str) -> list[Row]:
     """Rows by the probability of class ``name``, highest first."""
-    classes = [key[2:] for key in rows[0] if key.startswith("p_")]
+    classes = [key[2:] for key in rows[0] if key.startswith("p_")]  # rows without one come last
     if name not in classes:
         raise ConfigError(
             f"rank={name}: there is no such class.{closest(name, classes)} "
             f"Classes: {', '.join(classes)}."
         )
-    order = sorted(rows, key=lambda row: -row[f"p_{name}"])
+    order = sorted(rows, key=lambda row: -row.get(f"p_{name}", -1.0))
     return [{"rank": i} | row for i, row in enumerate(order, start=1)]
 
 
@@ -117,14 +146,15 @@ def show(rows: list[Row]) -> None:
     """Prints rows as a table."""
     if "items" in rows[0]:
         rows = [one for row in rows for one in unrolled(row)]
-    names = [name for name in rows[0] if not name.startswith("p_")]
+    every = dict.fromkeys(name for row in rows for name in row)
+    names = [name for name in every if not name.startswith("p_")]
     body = []
     for row in rows:
         cells = dict(row) | ({"words": spelled(row["words"])} if "words" in row else {})
         if "text" in cells:
             text = str(cells["text"]).replace("\n", " ")
             cells["text"] = text if len(text) <= 90 else text[:87] + "…"
-        body.append([cells[name] for name in names])
+        body.append([cells.get(name, "") for name in names])
     table("predictions", names, body)
 
 

@@ -60,6 +60,8 @@ class Run:
     def predict(self, inputs: Dataset | str | Sequence[str], *, explain: int = 0) -> list[dict]:
         """Predicts a file, a text, a list of texts or a raw data set; one row an example."""
         dataset = self._read(inputs)
+        if not len(dataset):
+            return list(getattr(dataset, "others", []))
         predictions = predict_all(self.task, self.task.encode(dataset), **self.loop)
         return self.task.rows(predictions, dataset, explain=explain)
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from marketorch.data.face_photos import FaceDecoder, FacesInPhotos
 from marketorch.data.labelled import (
     SPELLINGS,
     SPLITS,
@@ -69,6 +70,9 @@ class ImageData(LabelledData):
         size: side in pixels of what the model reads.
         channels: 1 (grey) or 3.
         fit: ``crop`` cuts the middle square out, ``squash`` does not keep the proportions.
+        find_faces: ``inputs`` predicts on the faces in photos, for data that are faces themselves;
+            ``always`` also trains on the largest face of each photo (its middle, where there is
+            none). Tables to predict on hold faces as they are.
         memory_gib: largest size of a split that is kept decoded.
         on_bad: ``error`` or ``skip`` for images that cannot be decoded and labels that are null.
         encoding: of text files.
@@ -105,6 +109,7 @@ class ImageData(LabelledData):
         size: int = 48,
         channels: int = 1,
         fit: str = "crop",
+        find_faces: str = "never",
         memory_gib: float = 2.0,
         on_bad: str = "error",
         encoding: str = "utf-8",
@@ -130,6 +135,9 @@ class ImageData(LabelledData):
             raise DataError(f"data.channels is {channels}; expected 1 (grey) or 3 (colour).")
         if fit not in ("crop", "squash"):
             raise DataError(f"data.fit is '{fit}'; expected crop or squash.")
+        if find_faces not in ("never", "inputs", "always"):
+            raise DataError(f"data.find_faces is '{find_faces}'; expected never, inputs or always.")
+        self.find_faces = find_faces
         self.image, self.size, self.channels, self.fit = image, size, channels, fit
         self.votes = Votes(votes, rejects, min_votes) if votes else None
         self.majority = majority
@@ -160,6 +168,9 @@ class ImageData(LabelledData):
             part = self._pictures(self._table(source), source)
             return self._dataset(self._decoded(part, source))
         files = photo_files(source)
+        if self.find_faces != "never":
+            form = {"size": self.size, "channels": self.channels}
+            return FacesInPhotos(files, **form, on_bad=self.on_bad)
         return self._dataset(self._decoded(Examples(files, None, [*map(str, files)]), source))
 
     def fingerprint(self) -> str:
@@ -172,7 +183,10 @@ class ImageData(LabelledData):
 
     def key(self, value: Any) -> str:
         """Hash of a picture's pixels, or of the file that has not been decoded yet."""
-        content = value.read_bytes() if isinstance(value, Path) else bytes(value)
+        if isinstance(value, Path):
+            content = value.read_bytes()
+        else:
+            content = value.encode() if isinstance(value, str) else bytes(value)
         return hashlib.blake2b(content, digest_size=16).hexdigest()
 
     # -- labels -------------------------------------------------------------------------------
@@ -246,7 +260,8 @@ class ImageData(LabelledData):
 
     def _in_folders(self, folder: Path) -> Examples:
         """Pictures in ``<class>/`` or ``<split>/<class>/``."""
-        names = sorted(p.name for p in folder.iterdir() if p.is_dir())
+        inner = (path for path in folder.iterdir() if path.is_dir())
+        names = sorted(path.name for path in inner if not path.name.startswith("."))
         if names and {SPELLINGS.get(name, name) for name in names} <= set(SPLITS):
             parts = [self._in_folders(folder / name) for name in names]
             for name, part in zip(names, parts, strict=True):
@@ -269,7 +284,7 @@ class ImageData(LabelledData):
             try:
                 return decoder.pixels(place)
             except DataError as error:
-                return str(error).removeprefix(f"{decoder.names[place]}: ")
+                return str(error).removeprefix(decoder.names[place]).lstrip(": ").rstrip(".")
 
         found: list[Any] = part.values
         bad: dict[int, str] = {}
@@ -291,7 +306,8 @@ class ImageData(LabelledData):
             str(s) if isinstance(s, Path) else f"row {r}"
             for s, r in zip(part.values, part.rows, strict=True)
         ]
-        return Decoder(part.values, names, size=self.size, channels=self.channels, fit=self.fit)
+        kind = FaceDecoder if self.find_faces == "always" else Decoder
+        return kind(part.values, names, size=self.size, channels=self.channels, fit=self.fit)
 
     def _dataset(
         self, part: Examples, labels: Tensor | None = None, votes: Tensor | None = None

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from marketorch.data.photos import Mode, decode, read_photo
-from marketorch.engine.task import Batch
+from marketorch.engine.task import Batch, Row
 from marketorch.errors import DataError
 
 Pixels = np.ndarray
@@ -31,6 +31,8 @@ class ImageDataset:
         labels, votes: of each, if known.
         ids: names of the rows or files.
         about: further columns of the predicted rows, e.g. where in a photo a face was found.
+
+    ``others`` are rows for inputs that there is nothing to predict on, e.g. photos without a face.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class ImageDataset:
     ) -> None:
         self.images, self.labels, self.votes = images, labels, votes
         self.ids, self.about = ids, about
+        self.others: list[Row] = []
 
     def __len__(self) -> int:
         return len(self.images)
@@ -85,18 +88,19 @@ class Decoder:
     def __len__(self) -> int:
         return len(self.sources)
 
-    def pixels(self, place: int) -> Pixels:
-        """``(S, S)`` or ``(S, S, 3)`` uint8. DataError names what cannot be decoded."""
+    def photo(self, place: int) -> Pixels:
+        """The whole of an image. DataError names what cannot be decoded."""
         source, name, mode = self.sources[place], self.names[place], MODES[self.channels]
         if isinstance(source, Path):
-            found = read_photo(source, mode)
-        elif isinstance(source, str):
-            found = square(source, name)
-        else:
-            found = decode(source, name, mode)
-        if self.channels == 3 and found.ndim == 2:
-            found = np.repeat(found[:, :, None], 3, 2)
-        return fitted(found, self.size, self.fit)
+            return read_photo(source, mode)
+        if not isinstance(source, str):
+            return decode(source, name, mode)
+        grey = square(source, name)
+        return grey if self.channels == 1 else np.repeat(grey[:, :, None], 3, 2)
+
+    def pixels(self, place: int) -> Pixels:
+        """An image at the size the model reads, ``(S, S)`` or ``(S, S, 3)`` uint8."""
+        return fitted(self.photo(place), self.size, self.fit)
 
     def __getitem__(self, place: int) -> Tensor:
         """``(C, S, S)`` uint8."""

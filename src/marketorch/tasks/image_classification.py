@@ -214,7 +214,7 @@ class ImageClassification(Classification):
             row: Row = {} if dataset.ids is None else {"image": dataset.ids[index]}
             row |= {} if dataset.about is None else dataset.about[index]
             rows.append(row | self.answer(shares) | self._scores(shares))
-        return rows
+        return rows + dataset.others
 
     def _scores(self, shares: Sequence[float]) -> Row:
         """Expected values of the numbers that the data give each class, e.g. its valence."""

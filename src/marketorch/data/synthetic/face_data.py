@@ -41,7 +41,9 @@ class SyntheticFaces(ImageData):
     ) -> None:
         if target not in ("emotion", "smile"):
             raise DataError(f"data.target is '{target}'; expected emotion or smile.")
-        super().__init__(path="the synthetic faces", size=size, channels=1, scores=scores)
+        super().__init__(
+            path="the synthetic faces", size=size, channels=1, scores=scores, find_faces="inputs"
+        )
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
         self.target, self.label_noise, self.data_seed = target, label_noise, data_seed
 

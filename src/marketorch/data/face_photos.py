@@ -1,0 +1,107 @@
+"""Faces of photos as a data set: to train on the largest of each, to predict on them all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from marketorch.data.faces import Face, FaceFinder, crop, drawn
+from marketorch.data.photos import read_photo
+from marketorch.data.pictures import MODES, DecodedImages, Decoder, Pixels, as_tensor
+from marketorch.engine.task import Row
+from marketorch.errors import DataError
+
+NO_FACE = "no face"
+
+
+class FaceDecoder(Decoder):
+    """Decodes photos to their largest face; where none is found, to what `Decoder` gives."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.own = threading.local()  # a finder a thread
+
+    def pixels(self, place: int) -> Pixels:
+        """``(S, S)`` or ``(S, S, 3)`` uint8. DataError names what cannot be decoded."""
+        if not hasattr(self.own, "finder"):
+            self.own.finder = FaceFinder()
+        photo = self.photo(place)
+        faces = self.own.finder.find(photo)
+        return crop(photo, faces[0], self.size) if faces else super().pixels(place)
+
+
+class FacesInPhotos(DecodedImages):
+    """Every face found in some photos, largest first in each; `others` are photos without any.
+
+    Args:
+        photos: files.
+        size, channels: of what the model reads.
+        on_bad: ``error`` or ``skip`` for files that cannot be read.
+    """
+
+    def __init__(self, photos: Sequence[Path], *, size: int, channels: int, on_bad: str) -> None:
+        finder = FaceFinder()
+        self.photos, self.mode = list(photos), MODES[channels]
+        self.faces: list[Face] = []
+        crops: list[Pixels] = []
+        ids: list[str] = []
+        about: list[Row] = []
+        others: list[Row] = []
+        for path in self.photos:
+            try:
+                photo = read_photo(path, self.mode)
+            except DataError as error:
+                if on_bad == "error":
+                    raise
+                others.append({"image": str(path), "label": f"unreadable: {error}"})
+                continue
+            found = finder.find(photo)
+            if not found:
+                others.append({"image": str(path), "label": NO_FACE})
+            for number, face in enumerate(found, start=1):
+                crops.append(crop(photo, face, size))
+                ids.append(str(path))
+                about.append({"face": number, **place(face)})
+                self.faces.append(face)
+        empty = torch.zeros(0, channels, size, size, dtype=torch.uint8)
+        super().__init__(as_tensor(crops) if crops else empty, ids=ids, about=about)
+        self.others = others
+
+    def draw(self, rows: Sequence[Row], folder: Path) -> list[Path]:
+        """Writes each photo that has faces with their frames and what ``rows`` say of them."""
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for path in self.photos:
+            own = [row for row in rows if row["image"] == str(path) and "face" in row]
+            if not own:
+                continue
+            faces = [face_of(row) for row in own]
+            captions = [f"{row['label']} {row['probability']:.0%}" for row in own]
+            picture = drawn(read_photo(path, "RGB"), faces, captions)
+            target = free_name(folder, path.stem)
+            Image.fromarray(picture).save(target)
+            written.append(target)
+        return written
+
+
+def place(face: Face) -> Row:
+    """Where a face is, as columns of a row: its square in pixels and its angle in degrees."""
+    x, y, side, _ = (round(value, 1) for value in face.box)
+    return {"x": x, "y": y, "side": side, "angle": round(face.angle, 1)}
+
+
+def face_of(row: Row) -> Face:
+    """The face that a row tells the place of."""
+    side = row["side"]
+    return Face((row["x"], row["y"], side, side), row["angle"], None, 1.0)
+
+
+def free_name(folder: Path, stem: str) -> Path:
+    """A picture's file name that no other photo of the same name has taken."""
+    names = [stem, *(f"{stem}_{i}" for i in range(2, 10_000))]
+    return next(folder / f"{name}.jpg" for name in names if not (folder / f"{name}.jpg").exists())

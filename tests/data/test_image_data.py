@@ -1,0 +1,272 @@
+"""Reading images: every form they come in, what is wrong with them, and how they are split."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from marketorch.data.images import ImageData
+from marketorch.data.pictures import DecodedImages, ImageDataset, fitted
+from marketorch.engine.loading import Fetcher, Key
+from marketorch.errors import DataError
+
+
+def pixels(seed: int, side: int = 12) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (side, side), dtype=np.uint8)
+
+
+def png(image: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def folder(root: Path, number: int = 10, names: tuple[str, ...] = ("cat", "dog")) -> Path:
+    for place, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for i in range(number):
+            Image.fromarray(pixels(100 * place + i)).save(root / name / f"{i}.png")
+    return root
+
+
+def table(path: Path, number: int = 20, **columns: Any) -> Path:
+    rows = {"image": [png(pixels(i)) for i in range(number)], "label": ["a", "b"] * (number // 2)}
+    pd.DataFrame(rows | columns).to_parquet(path)
+    return path
+
+
+def data(path: Path | str, **options: Any) -> ImageData:
+    return ImageData(path=str(path), size=12, **options)
+
+
+def test_a_folder_a_class(tmp_path: Path) -> None:
+    source = data(folder(tmp_path / "pets"))
+    train, test = source.split("train"), source.split("test")
+    assert source.schema["classes"] == ["cat", "dog"]
+    assert (len(train), len(source.split("validation")), len(test)) == (14, 2, 4)
+    assert not {*train.ids} & {*test.ids}
+    assert isinstance(train, DecodedImages)
+    first = Path(tmp_path / "pets" / str(train.ids[0]))
+    assert torch.equal(train.images[0, 0], torch.from_numpy(np.array(Image.open(first))))
+
+
+def test_folders_named_as_splits_are_splits(tmp_path: Path) -> None:
+    for split in ("train", "val", "test"):
+        folder(tmp_path / split, number={"train": 6}.get(split, 2))
+    source = data(tmp_path, duplicates="keep")
+    sizes = [len(source.split(name)) for name in ("train", "validation", "test")]
+    assert sizes == [12, 4, 4]
+
+
+def test_encoded_pictures_files_beside_a_table_and_pixels_as_text_are_the_same(
+    tmp_path: Path,
+) -> None:
+    images = [pixels(i) for i in range(20)]
+    labels = ["a", "b"] * 10
+    encoded = tmp_path / "encoded.parquet"
+    pd.DataFrame({"image": [{"bytes": png(i), "path": None} for i in images], "label": labels}
+                 ).to_parquet(encoded)  # fmt: skip
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    named = tmp_path / "named.csv"
+    pd.DataFrame({"image": [f"{i}.png" for i in range(20)], "label": labels}).to_csv(named)
+    kaggle = tmp_path / "kaggle.csv"
+    text = [" ".join(map(str, image.ravel())) for image in images]
+    pd.DataFrame({"image": text, "label": labels}).to_csv(kaggle)
+    splits = [data(path).split("train") for path in (encoded, named, kaggle)]
+    for split in splits[1:]:
+        assert torch.equal(split.images, splits[0].images)
+        assert torch.equal(split.labels, splits[0].labels)
+
+
+def test_what_does_not_fit_in_memory_is_decoded_when_needed(tmp_path: Path) -> None:
+    root = folder(tmp_path / "pets")
+    whole, lazy = data(root).split("train"), data(root, memory_gib=0).split("train")
+    assert type(lazy) is ImageDataset
+    key = Key(0, 0, 0, [0, 3, 5])
+    one, other = Fetcher(whole)[key], Fetcher(lazy)[key]
+    assert one.keys() == other.keys()
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def test_colour_and_size_are_what_is_asked_for(tmp_path: Path) -> None:
+    root = tmp_path / "wide"
+    for name in ("x", "y"):
+        (root / name).mkdir(parents=True)
+        for i in range(5):
+            Image.new("RGB", (40, 20), (10 * i, 200, 30)).save(root / name / f"{i}.jpg")
+    source = ImageData(
+        path=str(root),
+        size=16,
+        channels=3,
+        duplicates="keep",
+        test_fraction=0,
+        validation_fraction=0,
+    )
+    assert source.split("train").images.shape[1:] == (3, 16, 16)
+    assert source.schema["channels"] == 3
+
+
+def test_fitting_crops_the_middle_or_squashes() -> None:
+    image = np.zeros((10, 30), np.uint8)
+    image[:, 10:20] = 255
+    assert fitted(image, 10, "crop").min() == 255
+    squashed = fitted(image, 10, "squash")
+    assert squashed[:, 0].max() == 0
+    assert squashed[5, 5] == 255
+
+
+def test_repeats_are_dropped_before_a_cut_and_counted_between_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = [png(pixels(i // 2)) for i in range(20)]
+    path = table(tmp_path / "twice.parquet", image=twice, label=["a", "a", "b", "b"] * 5)
+    source = data(path, validation_fraction=0)
+    assert source.schema["num_examples"] + len(source.split("test")) == 10
+    assert "10 of 20 images repeat an earlier one and were dropped." in capsys.readouterr().out
+    train, test = table(tmp_path / "train.parquet"), table(tmp_path / "test.parquet", number=4)
+    data(train, test=str(test), duplicates="keep").split("test")
+    assert "4 images of the test split are in the training split too" in capsys.readouterr().out
+    left = data(train, test=str(test), exclude=[str(test)], validation_fraction=0)
+    assert left.schema["num_examples"] == 16
+
+
+VOTES = {
+    "sad": [0, 9, 3, 0, 2] * 4,
+    "happy": [9, 1, 3, 0, 1] * 4,
+    "blank": [1, 0, 4, 10, 0] * 4,
+}
+
+
+def test_votes_are_labels_by_majority_and_shares(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = table(tmp_path / "votes.parquet", **VOTES)
+    source = ImageData(
+        path=str(path),
+        test=str(path),
+        size=12,
+        label=None,
+        votes=["sad", "happy"],
+        rejects=["blank"],
+        min_votes=2,
+        majority=0.5,
+        validation_fraction=0,
+    )
+    assert source.schema["classes"] == ["sad", "happy"]  # in the order given
+    assert source.schema["class_counts"] == [8, 4]
+    assert "8 images are dropped by their votes: {'blank': 8}" in capsys.readouterr().out
+    train = source.split("train")
+    assert train.votes[:3].tolist() == [[0, 1], [1, 0], [1, 0]]  # a single vote is an outlier
+    assert (train.votes.sum(1) <= 1).all()
+    assert len(source.split("test")) == 12
+
+
+def test_a_split_vote_trains_but_does_not_test(tmp_path: Path) -> None:
+    path = table(tmp_path / "v.parquet", sad=[5, 5, 9, 1] * 5, happy=[5, 4, 0, 9] * 5)
+    source = data(
+        path,
+        test=str(path),
+        label=None,
+        votes=["sad", "happy"],
+        majority=0.5,
+        validation_fraction=0,
+    )
+    assert len(source.split("train")) == 20
+    assert len(source.split("test")) == 15
+
+
+def test_votes_beside_labels_are_columns_of_their_own(tmp_path: Path) -> None:
+    source = data(table(tmp_path / "both.parquet", **VOTES), votes=[*VOTES])
+    assert source.schema["classes"] == ["a", "b"]
+    assert source.schema["votes"] == [*VOTES]
+    assert source.split("train").votes.shape[1] == 3
+
+
+def broken(root: Path) -> Path:
+    folder(root, 6)
+    whole = png(pixels(0, 64))
+    (root / "cat" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (root / "dog" / "nothing.jpg").write_bytes(b"")
+    (root / "dog" / "words.png").write_bytes(b"not a picture at all")
+    return root
+
+
+def test_broken_files_are_named_or_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = broken(tmp_path / "pets")
+    with pytest.raises(DataError, match=r"3 of 15 rows are bad: .*cut\.png .*nothing\.jpg"):
+        data(root).split("train")
+    source = data(root, on_bad="skip", test_fraction=0, validation_fraction=0)
+    assert len(source.split("train")) == 12
+    assert "Skipped" in capsys.readouterr().out
+
+
+def test_a_broken_file_that_is_decoded_late_is_named_then(tmp_path: Path) -> None:
+    root = broken(tmp_path / "pets")
+    train = data(root, memory_gib=0, test_fraction=0, validation_fraction=0).split("train")
+    with pytest.raises(DataError, match=r"cut.png"):
+        Fetcher(train)[Key(0, 0, 0, list(range(len(train))))]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("1 2 3", r"row 2 \(3 pixels make no square"),
+        ("1 2 3 x", r"row 2 \(pixels are whole numbers"),
+        ("1 2 3 256", r"row 2 \(pixels lie between 0 and 255; found 1 to 256"),
+        ("", r"row 2 \(is empty|row 2 \(.*empty"),
+    ],
+)
+def test_pixels_in_a_row_are_checked(tmp_path: Path, cell: str, message: str) -> None:
+    path = tmp_path / "k.csv"
+    cells = ["0 1 2 3", cell, *["4 5 6 7"] * 6]
+    pd.DataFrame({"image": cells, "label": ["a", "b"] * 4}).to_csv(path)
+    with pytest.raises(DataError, match=message):
+        data(path).split("train")
+
+
+def test_mistakes_are_named(tmp_path: Path) -> None:
+    path, root = table(tmp_path / "t.parquet", **VOTES), folder(tmp_path / "pets")
+    with pytest.raises(DataError, match=r"no column 'img' \(data.image\). Did you mean 'image'"):
+        data(path, image="img").split("train")
+    with pytest.raises(DataError, match=r"no column 'happi' \(data.votes\). Did you mean 'happy'"):
+        data(path, votes=["happi"]).split("train")
+    with pytest.raises(DataError, match=r"column 'label' .* holds .*string, not numbers of votes"):
+        data(path, votes=["label"], label=None).split("train")
+    (root / "fish").mkdir()
+    with pytest.raises(DataError, match="fish holds no photo"):
+        data(root).split("train")
+    with pytest.raises(DataError, match="holds no folders"):
+        data(root / "cat").split("train")
+    with pytest.raises(DataError, match=r"labels that training never saw: \{'dgo': 2\}.*'dog'"):
+        data(folder(tmp_path / "a"), test=str(folder(tmp_path / "b", 2, ("dgo",)))).split("test")
+    for options in ({"channels": 4}, {"fit": "stretch"}, {"find_faces": "yes"}):
+        with pytest.raises(DataError, match=f"data.{next(iter(options))}"):
+            data(path, **options)
+
+
+def test_inputs_are_a_picture_a_folder_or_a_table(tmp_path: Path) -> None:
+    root, source = folder(tmp_path / "pets", 3), data("nowhere")
+    assert len(source.inputs(str(root))) == 6
+    one = source.inputs(str(root / "cat" / "0.png"))
+    assert one.ids == [str(root / "cat" / "0.png")]
+    assert one.labels is None
+    assert len(source.inputs(str(table(tmp_path / "t.parquet")))) == 20
+    with pytest.raises(DataError, match=r"cta does not exist|does not exist"):
+        source.inputs(str(root / "cta"))
+
+
+def test_the_fingerprint_is_of_what_is_trained_on(tmp_path: Path) -> None:
+    one, same = table(tmp_path / "1.parquet"), table(tmp_path / "2.parquet")
+    other = table(tmp_path / "3.parquet", label=["b", "a"] * 10)
+    assert data(one).fingerprint() == data(same).fingerprint() != data(other).fingerprint()

@@ -1,0 +1,105 @@
+"""Photos as they come: every way a file can be odd, and every way it can be broken."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from marketorch.data.photos import decode, photo_files, read_photo
+from marketorch.errors import DataError
+
+SIDE = 16
+GREY = np.tile(np.arange(SIDE, dtype=np.uint8) * 15, (SIDE, 1))
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def test_sixteen_bits_become_eight() -> None:
+    deep = Image.fromarray(GREY.astype(np.uint16) * 256 + 77)
+    assert np.array_equal(decode(saved(deep, "PNG"), "deep", "L"), GREY)
+
+
+def test_cmyk_becomes_colour() -> None:
+    cyan = decode(saved(Image.new("CMYK", (4, 4), (255, 0, 0, 0)), "JPEG"), "cmyk")
+    assert cyan.shape == (4, 4, 3)
+    red, green, blue = cyan[0, 0]
+    assert red < 60 < 200 < min(green, blue)
+
+
+def test_an_animation_is_its_first_frame() -> None:
+    frames = [Image.new("L", (8, 8), value) for value in (10, 250)]
+    first = decode(saved(frames[0], "GIF", save_all=True, append_images=frames[1:]), "gif", "L")
+    assert first.max() == 10
+
+
+def test_transparency_lies_on_white() -> None:
+    clear = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    assert (decode(saved(clear, "PNG"), "clear") == 255).all()
+    palette = Image.new("P", (4, 4), 0)
+    palette.putpalette([0, 0, 0, 255, 0, 0])
+    assert (decode(saved(palette, "PNG", transparency=0), "palette") == 255).all()
+
+
+def test_the_camera_s_turn_is_applied() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned a quarter
+    wide = Image.new("L", (30, 10))
+    assert decode(saved(wide, "JPEG", exif=exif), "phone", "L").shape == (30, 10)
+
+
+def test_one_pixel_is_a_photo() -> None:
+    assert decode(saved(Image.new("L", (1, 1), 9), "PNG"), "dot", "L").tolist() == [[9]]
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that says it has ten thousand megapixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + saved(Image.new("L", (1, 1)), "PNG")[33:]
+
+
+def cut() -> bytes:
+    whole = saved(
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)), "JPEG"
+    )
+    return whole[: len(whole) // 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (lambda: b"", r"x\.png is empty \(0 bytes\)"),
+        (lambda: b"hello", r"x\.png is not a photo that Pillow can read; it begins with b'hello'"),
+        (cut, r"x\.png is damaged or cut short"),
+        (bomb, r"x\.png says that it has more than 179 megapixels"),
+    ],
+)
+def test_broken_files_are_named(tmp_path: Path, content: Callable[[], bytes], message: str) -> None:
+    file = tmp_path / "x.png"
+    file.write_bytes(content())
+    with pytest.raises(DataError, match=message):
+        read_photo(file)
+
+
+def test_photos_of_a_folder_are_found_below_it_and_sorted(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a/c.png", ".hidden.png", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert [file.name for file in photo_files(tmp_path)] == ["c.png", "b.JPG"]
+    assert photo_files(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+    with pytest.raises(DataError, match=r"b\.JPGE does not exist\. Did you mean 'b\.JPG'"):
+        photo_files(tmp_path / "b.JPGE")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds no photo"):
+        photo_files(tmp_path / "empty")
