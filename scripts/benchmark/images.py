@@ -19,7 +19,8 @@ any: so all sides are timed by the clock on the wall, and clock=cpu, which sees 
 workers=0. Workers have a few batches ready when the clock starts; take steps enough.
 
 *Inference.* Images a second of `predict_loop`, one at a time and 256 at once, in fp32 and in bf16,
-from initial weights. Where the hardware has no bf16, it is emulated, and that is said.
+from initial weights, laid out as a loaded run is (not channels_last). Where the hardware has no
+bf16, it is emulated, and that is said; then it is so slow that ``images=64`` is enough to see it.
 
 Timed are steps alone: each round builds anew, and the clock is read after five steps (predicting:
 one batch) of warm-up and after the last, before anything is evaluated or saved. Images are counted

@@ -101,10 +101,10 @@ IDENTITY: Ranges = {
     "clothes": (0.05, 0.9),
 }
 POSE: Ranges = {
-    "roll": (-0.35, 0.35),  # radians
+    "roll": (-0.25, 0.25),  # radians
     "yaw": (-0.14, 0.14),
     "pitch": (-0.05, 0.05),
-    "scale": (0.95, 1.15),
+    "scale": (1.2, 1.45),  # from the brows to the chin fills the image, as in FER2013
     "shift_x": (-0.07, 0.07),
     "shift_y": (-0.06, 0.06),
 }
@@ -219,6 +219,7 @@ def draw(
         units[0, list(ACTION_UNITS).index(name)] = torch.tensor(intensity)
     identity = _traits(Generator().manual_seed(derive_seed(identity_seed)), IDENTITY, 1)
     pose, light = _middle(POSE), _middle(LIGHT)
+    pose.scale = torch.full((1, 1, 1), 1.05)  # the whole head
     image = draw_faces(units, identity, pose, light, torch.full((1, 1, 1), 0.5), size)
     return _to_bytes(image[0])
 
