@@ -332,9 +332,10 @@ def test_a_metric_that_is_not_a_number_is_never_the_best(tmp_path: Path) -> None
 
 
 def test_the_averaged_weights_are_evaluated_and_kept(tmp_path: Path) -> None:
-    trainer = fit(tmp_path, ema_decay=0.9, epochs=1)
+    trainer = fit(tmp_path, task=HARD, ema_decay=0.9, epochs=1)
     state, _ = checkpoint.load_best(trainer.checkpoints / checkpoint.BEST)
     assert trainer.update.ema is not None
+    assert {"norm.running_mean", "norm.running_var"} < set(trainer.update.ema)
     for name, value in trainer.update.ema.items():
         assert torch.equal(state[name], value)
         assert not torch.equal(everything(trainer)[f"task {name}"], value)

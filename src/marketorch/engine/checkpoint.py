@@ -165,16 +165,16 @@ def swapped(task: nn.Module, weights: dict[str, Tensor] | None) -> Iterator[None
     if weights is None:
         yield
         return
-    parameters = dict(task.named_parameters())
-    kept = {name: parameters[name].detach().clone() for name in weights}
-    _copy(parameters, weights)
+    own = {**dict(task.named_parameters()), **dict(task.named_buffers())}
+    kept = {name: own[name].detach().clone() for name in weights}
+    _copy(own, weights)
     try:
         yield
     finally:
-        _copy(parameters, kept)
+        _copy(own, kept)
 
 
 @torch.no_grad()
-def _copy(parameters: dict[str, nn.Parameter], values: dict[str, Tensor]) -> None:
+def _copy(targets: dict[str, Tensor], values: dict[str, Tensor]) -> None:
     for name, value in values.items():
-        parameters[name].copy_(value)
+        targets[name].copy_(value)

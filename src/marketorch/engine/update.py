@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from marketorch.engine import distributed, optim
 from marketorch.errors import ConfigError
@@ -13,6 +14,8 @@ from marketorch.errors import ConfigError
 
 class Update:
     """The optimizers of a run and, if asked for, the moving average of its weights (EMA).
+
+    With the weights, the running statistics of batch norms are averaged.
 
     Args:
         task: whose trainable parameters are updated; already on its device.
@@ -34,7 +37,12 @@ class Update:
         named = {n: p for n, p in task.named_parameters() if p.requires_grad}
         self.parameters = list(named.values())
         self.optimizers = factory(task) if named else []
-        self.ema = {n: p.detach().clone() for n, p in named.items()} if ema_decay else None
+        # What a batch norm has measured of its inputs belongs to the weights it was measured with.
+        self.statistics = running_statistics(task)
+        self.ema: dict[str, Tensor] | None = None
+        if ema_decay:
+            averaged = named | self.statistics
+            self.ema = {name: value.detach().clone() for name, value in averaged.items()}
         self.clip_norm, self.ema_decay = clip_norm, ema_decay
         self.weights: list[Tensor] = []
 
@@ -65,9 +73,17 @@ class Update:
         if self.ema is not None:
             decay = min(self.ema_decay, (2 + step) / (11 + step))  # short at first
             with torch.no_grad():
-                weights = list[Tensor](self.parameters)
-                torch._foreach_lerp_(list(self.ema.values()), weights, 1 - decay)
+                current = [*self.parameters, *self._measured()]
+                torch._foreach_lerp_(list(self.ema.values()), current, 1 - decay)
         return norm * own
+
+    def _measured(self) -> list[Tensor]:
+        """The running statistics of batch norms, their mean over ranks."""
+        own = list(self.statistics.values())
+        if not own or distributed.world_size() == 1:
+            return own
+        flat = distributed.reduce_sum(torch.cat(own)) / distributed.world_size()
+        return list(flat.split([len(values) for values in own]))
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint needs."""
@@ -86,6 +102,17 @@ class Update:
         if self.ema is not None:
             for name, value in state["ema"].items():
                 self.ema[name].copy_(value)
+
+
+def running_statistics(module: nn.Module) -> dict[str, Tensor]:
+    """The running means and variances of all batch norms, by name."""
+    norms = [(n, m) for n, m in module.named_modules() if isinstance(m, _BatchNorm)]
+    return {
+        f"{name}.{kind}": getattr(norm, kind)
+        for name, norm in norms
+        if norm.track_running_stats
+        for kind in ("running_mean", "running_var")
+    }
 
 
 def values(parameter: nn.Parameter) -> Tensor:
