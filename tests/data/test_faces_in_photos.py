@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from marketorch.data.face_photos import NO_FACE, FacesInPhotos
+from marketorch.data.face_photos import NO_FACE, FaceDecoder, FacesInPhotos
 from marketorch.data.faces import Face, FaceFinder, crop, drawn
 from marketorch.data.images import ImageData
 from marketorch.data.synthetic.faces import draw
@@ -154,3 +155,18 @@ def test_training_reads_the_largest_face_or_the_middle(tmp_path: Path) -> None:
     by_name = dict(zip(data.split("train").ids, images, strict=True))
     assert by_name["x/none.png"].float().std() < 1
     assert by_name["x/two.png"].float().std() > 20
+
+
+def test_a_photo_is_searched_for_faces_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = photos(tmp_path / "photos")
+    monkeypatch.setenv("MARKETORCH_CACHE", str(tmp_path / "cache"))
+    files = [folder / "two.png", folder / "none.png"]
+
+    def decoder() -> FaceDecoder:
+        return FaceDecoder(files, ["two", "none"], size=48, channels=1, fit="crop")
+
+    before = [decoder()[0], decoder()[1]]
+    monkeypatch.setattr(FaceFinder, "find", lambda *_: pytest.fail("it searched again"))
+    assert all(torch.equal(decoder()[place], before[place]) for place in range(2))

@@ -1,4 +1,4 @@
-"""A disk cache for what is dear to compute: tokenised texts of large data sets."""
+"""A disk cache for what is dear to compute: tokens of large data sets, faces found in photos."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from threading import get_ident
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-
-from marketorch.data.ragged import Ragged
+from torch import Tensor
 
 
 def cache_dir() -> Path:
@@ -18,22 +18,29 @@ def cache_dir() -> Path:
     return Path(os.environ.get("MARKETORCH_CACHE", Path.home() / ".cache" / "marketorch"))
 
 
-def cached_ragged(parts: Iterable[str], compute: Callable[[], Ragged]) -> Ragged:
-    """Returns ``compute()``, or what an earlier call with the same ``parts`` computed."""
+def cached(
+    kind: str, parts: Iterable[str | bytes], compute: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Returns ``compute()``, or what an earlier call with the same ``kind`` and ``parts`` computed.
+
+    Args:
+        kind: folder in the cache.
+        parts: everything that the result depends on.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for part in parts:
-        digest.update(part.encode())
+        digest.update(part.encode() if isinstance(part, str) else part)
         digest.update(b"\0")
-    path = cache_dir() / f"{digest.hexdigest()}.safetensors"
+    path = cache_dir() / kind / f"{digest.hexdigest()}.safetensors"
     try:
-        return Ragged(**load_file(path))
-    except (OSError, SafetensorError, TypeError):
-        ragged = compute()
+        return load_file(path)
+    except (OSError, SafetensorError):
+        tensors = compute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        save_file({"values": ragged.values, "offsets": ragged.offsets}, temporary)
+        temporary = path.with_suffix(f".{os.getpid()}.{get_ident()}.tmp")
+        save_file(tensors, temporary)
         os.replace(temporary, path)
     except (OSError, SafetensorError):
         pass  # a cache that cannot be written costs time, nothing else
-    return ragged
+    return tensors

@@ -29,6 +29,8 @@ ROOM = 1.8  # side of what is looked at, in sides of the face
 INSTALL = "run: pip install 'opencv-python-headless>=4.11,<5'"
 LIKELY = 80  # sightings at which a face is as likely as not
 
+VERSION = "1"  # raised when other faces are found than before: what is cached is then not used
+
 Point = tuple[float, float]
 
 

@@ -15,7 +15,7 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
-from marketorch.data.cache import cached_ragged
+from marketorch.data.cache import cached
 from marketorch.data.ragged import Ragged
 from marketorch.errors import ConfigError
 
@@ -36,7 +36,8 @@ def tokenise(tokenizer: Any, texts: Sequence[str]) -> Ragged:
         tokenizer.dump(),
         str(getattr(tokenizer, "max_length", 0)),
     ]
-    return cached_ragged([*identity, *texts], lambda: tokenizer.encode(texts))
+    parts = [*identity, *texts]
+    return Ragged(**cached("tokens", parts, lambda: vars(tokenizer.encode(texts))))
 
 
 class SubwordTokenizer(nn.Module):
