@@ -11,6 +11,7 @@ look, from the place and angle that the first one found, settles both.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ SMALLEST = 24  # pixels; the cascades were trained on faces of 20
 PATCH = 96  # side in pixels of what is looked at
 ROOM = 1.8  # side of what is looked at, in sides of the face
 INSTALL = "run: pip install 'opencv-python-headless>=4.11,<5'"
+IMPORTING = threading.Lock()  # a second thread would see OpenCV half imported
 LIKELY = 80  # sightings at which a face is as likely as not
 
 VERSION = "1"  # raised when other faces are found than before: what is cached is then not used
@@ -203,7 +205,8 @@ class FaceFinder:
 def _opencv() -> Any:
     """OpenCV, imported when it is first needed, as few tasks need it."""
     try:
-        import cv2
+        with IMPORTING:
+            import cv2
     except ImportError as error:
         raise UserError(f"Finding faces needs OpenCV; {INSTALL}") from error
     if not hasattr(cv2, "CascadeClassifier") or not hasattr(cv2, "data"):
