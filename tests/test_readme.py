@@ -22,9 +22,11 @@ from typing import Any
 import pytest
 from conftest import ROOT
 from omegaconf import OmegaConf
+from PIL import Image
 
 from marketorch.config import check, locate
 from marketorch.data.events import EventData
+from marketorch.data.images import ImageData
 from marketorch.data.text import TextData
 from marketorch.errors import DataError
 
@@ -185,6 +187,11 @@ def test_what_adding_adds_works(tmp_path: Path) -> None:
 # -- docs/data.md -----------------------------------------------------------------------------
 
 ROWS = [["text", "label"]] + [[f"{w} phone {i}", w] for i in range(20) for w in ("good", "bad")]
+FACES = [["image", "label"]]
+FACES += [[f"{i} 0 {3 * i} 9", ("happy", "sad")[i % 2]] for i in range(40)]
+COUNTS = [("9", "1", "0"), ("1", "9", "0"), ("5", "5", "0"), ("1", "1", "8")]
+VOTES = [["image", "happy", "sad", "unknown"]]
+VOTES += [[f"{i} 0 {3 * i} 9", *COUNTS[i % 4]] for i in range(40)]
 SPLIT = [["text", "label", "part"]]
 SPLIT += [[f"a {i}", "ab"[i % 2], "training" if i % 3 else "test"] for i in range(1, 30)]
 FILES: dict[str, Any] = {
@@ -203,6 +210,12 @@ FILES: dict[str, Any] = {
     "log.csv": [["user", "item", "time"], ["ann", "a", "1"], ["ann", "b", "2"]],
     "soon.csv": [["user", "item", "time"], ["ann", "a", "2024-05-31"], ["ann", "b", "soon"]],
     "null.csv": [["user", "item", "time"], ["ann", "a", "1"], ["ann", "", "2"]],
+    "faces.csv": FACES,
+    "few.csv": FACES[:5],
+    "twice.csv": [*FACES, FACES[1]],
+    "odd.csv": [*FACES, ["7 8 9", "sad"], ["7 8 9 x", "sad"], ["7 8 9 300", "sad"]],
+    "votes.csv": VOTES,
+    "more_votes.csv": VOTES[:21],
 }
 MISTAKES: list[dict[str, Any]] = [
     {"path": "posts.csv", "text": "txt"},
@@ -232,6 +245,34 @@ EVENT_MISTAKES: list[dict[str, Any]] = [
     {"path": "log.csv", "min_item_events": 5},
     {"path": "log.csv"},
 ]
+VOTED = {"label": None, "votes": ["happy", "sad"], "rejects": ["unknown"]}
+IMAGE_MISTAKES: list[dict[str, Any]] = [
+    {"path": "pets"},
+    {"path": "odd.csv"},
+    {"path": "fish"},
+    {"path": "pets/cat"},
+    {"path": "faces.csv", "image": "imag"},
+    {"path": "faces.csv", "label": None, "votes": ["label"]},
+    {"path": "faces.csv", "find_faces": "yes"},
+    {"path": "twice.csv"},
+    {"path": "faces.csv", "test": "few.csv"},
+    {"path": "votes.csv", **VOTED},
+    {"path": "votes.csv", "validation": "more_votes.csv", "majority": 0.5, **VOTED},
+]
+
+
+def write_pets(folder: Path) -> None:
+    """Sixteen pictures of two classes and three files that are none; a class without any."""
+    for name, shade in (("cat", 0), ("dog", 100)):
+        (folder / "pets" / name).mkdir(parents=True)
+        for i in range(8):
+            Image.new("L", (4, 4), shade + i).save(folder / "pets" / name / f"{i}.png")
+    whole = folder / "whole.png"
+    Image.effect_noise((64, 64), 50).save(whole)
+    cut = whole.read_bytes()[: whole.stat().st_size // 2]
+    for name, content in (("cat/cut", cut), ("dog/note", b"not a picture"), ("dog/none", b"")):
+        (folder / "pets" / f"{name}.png").write_bytes(content)
+    (folder / "fish" / "cod").mkdir(parents=True)
 
 
 def test_messages_are_printed_as_the_page_on_data_shows_them(
@@ -241,9 +282,11 @@ def test_messages_are_printed_as_the_page_on_data_shows_them(
     for name, rows in FILES.items():
         write_rows(tmp_path / name, rows)
     (tmp_path / "latin.csv").write_bytes("text,label\nok,good\ncafé,bad\n".encode("latin-1"))
+    write_pets(tmp_path)
     printed = []
     sources = [partial(TextData, **mistake) for mistake in MISTAKES]
     sources += [partial(EventData, **mistake) for mistake in EVENT_MISTAKES]
+    sources += [partial(ImageData, **mistake) for mistake in IMAGE_MISTAKES]
     for source in sources:
         try:
             for split in ("train", "validation", "test"):
