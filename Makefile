@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check clean
@@ -31,13 +32,13 @@ demo: install
 	@$(BIN)/python scripts/demo.py
 
 test: install
-	@$(BIN)/python -m pytest
+	@$(TEST)
 
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(TEST)
 
 clean:
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
