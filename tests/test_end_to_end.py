@@ -1,6 +1,7 @@
 """The contract: train, kill, resume, evaluate, predict, each as a user would type it."""
 
 import json
+import math
 import os
 import random
 import signal
@@ -13,18 +14,38 @@ import pytest
 from conftest import ROOT
 from safetensors.torch import load_file
 
-TINY = ["data.num_train=400", "data.num_validation=60", "data.num_test=60", "trainer.epochs=2"]
-TINY += ["trainer.batch_size=16", "trainer.log_every=5", "trainer.precision=fp32"]
-TINY += ["model.dim=32", "model.vocab_size=300"]
+from marketorch.data.synthetic.face_data import SyntheticFaces
+from marketorch.data.synthetic.faces import CLASSES
+
+COMMON = ["data.num_train=400", "data.num_validation=60", "data.num_test=60", "trainer.epochs=2"]
+COMMON += ["trainer.batch_size=16", "trainer.log_every=5", "trainer.precision=fp32"]
+TINY = [*COMMON, "model.dim=32", "model.vocab_size=300"]
+RECIPES = {
+    "sentiment": TINY,
+    "emotion": [*COMMON, "experiment=emotion", "model.width=4", "model.depth=[1,1]"],
+}
+BASELINES = {
+    "sentiment": {"majority", "nb_logistic"},
+    "emotion": {"majority", "linear_pixels", "linear_hog"},
+}
+PICTURES = {
+    "sentiment": {"confusion.png", "reliability.png"},
+    "emotion": {"confusion.png", "reliability.png", "mistakes.png", "saliency.png"},
+}
+text = pytest.mark.parametrize("trained", ["sentiment"], indirect=True)
+images = pytest.mark.parametrize("trained", ["emotion"], indirect=True)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("end-to-end")
-    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *TINY, "run_dir=run"]
+@pytest.fixture(scope="module", params=list(RECIPES))
+def trained(request, tmp_path_factory):
+    """A finished run, in a folder named like its experiment, and what train.py said."""
+    folder = tmp_path_factory.mktemp(request.param)
+    recipe = RECIPES[request.param]
+    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *recipe]
+    script += [f"run_dir={request.param}"]
     done = subprocess.run(script, cwd=folder, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
-    return folder / "run", done
+    return folder / request.param, done
 
 
 def test_train_leaves_the_run_directory_of_the_contract(trained):
@@ -53,9 +74,9 @@ def test_train_leaves_the_run_directory_of_the_contract(trained):
     assert any("train/loss" in line for line in lines)
 
 
-def test_evaluate_reproduces_what_training_logged(trained, run_script):
+def test_evaluate_reproduces_what_training_logged(trained, call_script):
     run, _ = trained
-    done = run_script("evaluate", f"run={run}", "split=validation", "baselines=false")
+    done = call_script("evaluate", f"run={run}", "split=validation", "baselines=false")
     assert done.returncode == 0, done.stderr
     measured = json.loads((run / "evaluation" / "validation.json").read_text())
     logged = json.loads((run / "report.json").read_text())["metrics"]
@@ -64,24 +85,49 @@ def test_evaluate_reproduces_what_training_logged(trained, run_script):
         assert value == pytest.approx(logged[f"val/{name}"], abs=1e-6)
 
 
-def test_evaluate_stands_beside_the_baselines_and_draws(trained, run_script):
+def test_evaluate_stands_beside_the_baselines_and_draws(trained, call_script):
     run, _ = trained
-    done = run_script("evaluate", f"run={run}")
+    done = call_script("evaluate", f"run={run}")
     assert done.returncode == 0, done.stderr
     result = json.loads((run / "evaluation" / "test.json").read_text())
     assert set(result) == {"split", "num_examples", "metrics", "baselines"}
-    assert {"majority", "nb_logistic", "best reachable"} <= set(result["baselines"])
+    assert set(result["baselines"]) == {*BASELINES[run.name], "best reachable"}
     assert result["baselines"]["best reachable"]["accuracy"] == 0.96
-    for name in ("confusion.png", "reliability.png"):
-        assert (run / "evaluation" / name).stat().st_size > 5_000
+    pictures = {path.name: path for path in (run / "evaluation").glob("*.png")}
+    assert set(pictures) == PICTURES[run.name]
+    assert all(path.stat().st_size > 5_000 for path in pictures.values())
 
 
-def test_predict_writes_every_format_and_ranks(trained, run_script, tmp_path):
+@images
+def test_predict_gives_the_answers_that_evaluate_counted(trained, call_script, tmp_path):
+    """From a table of pixels, which holds faces as they are."""
+    run, _ = trained
+    test = SyntheticFaces(num_train=400, num_validation=60, num_test=60).split("test")
+    cells = [" ".join(map(str, image.flatten().tolist())) for image in test.images]
+    pd.DataFrame({"image": cells}).to_csv(tmp_path / "in.csv", index=False)
+    for script in (
+        ["evaluate", "baselines=false"],
+        ["predict", "input=in.csv", "output=out.jsonl"],
+    ):
+        done = call_script(*script, f"run={run}")
+        assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["image"] for row in rows] == list(range(1, 61))
+    names = [CLASSES[label] for label in test.labels]
+    measured = json.loads((run / "evaluation" / "test.json").read_text())["metrics"]
+    right = [row["label"] == name for row, name in zip(rows, names, strict=True)]
+    assert sum(right) / 60 == pytest.approx(measured["accuracy"])
+    losses = [-math.log(row[f"p_{name}"]) for row, name in zip(rows, names, strict=True)]
+    assert sum(losses) / 60 == pytest.approx(measured["log_loss"], abs=1e-4)
+
+
+@text
+def test_predict_writes_every_format_and_ranks(trained, run_script, call_script, tmp_path):
     run, _ = trained
     texts = ["The screen is not bad.", "Delivery was late, sadly.", "I find the price awful."]
     pd.DataFrame({"text": texts}).to_csv(tmp_path / "in.csv", index=False)
     for name in ("out.jsonl", "out.csv", "out.parquet"):
-        done = run_script("predict", f"run={run}", "input=in.csv", f"output={name}", "explain=3")
+        done = call_script("predict", f"run={run}", "input=in.csv", f"output={name}", "explain=3")
         assert done.returncode == 0, done.stderr
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["text"] for row in rows] == texts
@@ -92,7 +138,7 @@ def test_predict_writes_every_format_and_ranks(trained, run_script, tmp_path):
     assert len(pd.read_csv(tmp_path / "out.csv")) == len(pd.read_parquet(tmp_path / "out.parquet"))
 
     arguments = (f"run={run}", "input=in.csv", "output=triage.csv", "rank=negative", "top=2")
-    done = run_script("predict", *arguments)
+    done = call_script("predict", *arguments)
     assert done.returncode == 0, done.stderr
     triage = pd.read_csv(tmp_path / "triage.csv")
     assert triage["rank"].tolist() == [1, 2]
@@ -103,6 +149,7 @@ def test_predict_writes_every_format_and_ranks(trained, run_script, tmp_path):
     assert "Did you mean 'negative'?" in done.stderr
 
 
+@text
 def test_kill_nine_and_resume_end_in_the_same_weights(trained, tmp_path, run_script):
     run, _ = trained
     script = [sys.executable, str(ROOT / "scripts" / "train.py"), *TINY, "run_dir=killed"]
@@ -130,9 +177,10 @@ def test_kill_nine_and_resume_end_in_the_same_weights(trained, tmp_path, run_scr
     assert steps == sorted(steps)
 
 
-def test_a_run_is_never_overwritten(trained, run_script):
+@text
+def test_a_run_is_never_overwritten(trained, call_script):
     run, _ = trained
-    done = run_script("train", *TINY, f"run_dir={run}")
+    done = call_script("train", *TINY, f"run_dir={run}")
     assert done.returncode == 1
     assert f"resume={run}" in done.stderr
 

@@ -1,23 +1,42 @@
-"""Nothing of validation or test reaches training: not a text, not a word, not a class."""
+"""Nothing of validation or test reaches training: not a text, a word, a pixel or a class."""
 
 from __future__ import annotations
 
+import io
 import itertools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+from drawings import pixels, png
+from PIL import Image
 from safetensors.torch import load_file
 
 from marketorch import build, compose, train
+from marketorch.data.images import ImageData
+from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.data.synthetic.review_data import SyntheticReviews
 from marketorch.data.text import TextData
 
 SPLITS = ("train", "validation", "test")
-TINY = ["model.dim=16", "model.vocab_size=200", "model.depth=1", "trainer.precision=fp32"]
-TINY += ["trainer.max_steps=3", "trainer.batch_size=16", "trainer.device=cpu"]
+TINY = ["trainer.precision=fp32", "trainer.max_steps=3", "trainer.batch_size=16"]
+TINY += ["trainer.device=cpu"]
+OWN = {  # a run on files of one's own
+    "texts": ["data=text_file", "model.dim=16", "model.vocab_size=200", "model.depth=1"],
+    "images": [
+        *("experiment=emotion", "data=image_files", "data.size=12", "data.channels=1"),
+        *("model.width=4", "model.depth=[1,1]"),
+    ],
+}
+EMBEDDED = {
+    "texts": ["model.dim=16", "model.vocab_size=200", "model.depth=1"],
+    "images": ["experiment=emotion", "data.size=16", "model.width=4", "model.depth=[1,1]"],
+}
 ADJECTIVES = {"bad": ["awful", "poor", "sad"], "good": ["fine", "great", "lovely"]}
+kinds = pytest.mark.parametrize("kind", list(OWN))
 
 
 def write_texts(path: Path, number: int, word: str = "thing") -> Path:
@@ -30,11 +49,36 @@ def write_texts(path: Path, number: int, word: str = "thing") -> Path:
     return path
 
 
-def own_file(folder: Path, *overrides: str) -> list[str]:
-    """Overrides of a run on a CSV with a validation file of its own."""
-    path = write_texts(folder / "train.csv", 40)
-    files = [f"data.path={path}", f"data.validation={folder / 'validation.csv'}"]
-    return ["data=text_file", *files, *TINY, *overrides]
+def write_images(path: Path, number: int, seed: int = 0) -> Path:
+    """Noise, half of it lighter in the second class; for other seeds darker, in other shares."""
+    rows = []
+    for i in range(2 * number):
+        image, second = pixels(1000 * seed + i) // (2 + seed), i % (2 + 2 * seed) == 1
+        image[:6] += 60 * second
+        rows.append({"image": png(image), "label": "light" if second else "dark"})
+    pd.DataFrame(rows).to_parquet(path)
+    return path
+
+
+def write(kind: str, folder: Path, split: str, number: int, *variant: Any) -> Path:
+    """A file of ``2 * number`` examples of two classes."""
+    if kind == "texts":
+        return write_texts(folder / f"{split}.csv", number, *variant)
+    return write_images(folder / f"{split}.parquet", number, *variant)
+
+
+def own_files(kind: str, folder: Path, *overrides: str) -> list[str]:
+    """Overrides of a run on a file with a validation file of its own, which is still to write."""
+    path = write(kind, folder, "train", 40)
+    files = [f"data.path={path}", f"data.validation={folder / f'validation{path.suffix}'}"]
+    return [*OWN[kind], *files, *TINY, *overrides]
+
+
+def contents(dataset: Any) -> list[Any]:
+    """The texts, or the bytes of the images."""
+    return (
+        dataset.texts if hasattr(dataset, "texts") else [bytes(i.numpy()) for i in dataset.images]
+    )
 
 
 # -- splits -----------------------------------------------------------------------------------
@@ -47,40 +91,71 @@ def assert_disjoint(data: Any, total: int) -> None:
     assert len(set().union(*ids.values())) == sum(map(len, ids.values())) == total
 
 
-def test_splits_of_the_embedded_data_are_disjoint() -> None:
-    data = SyntheticReviews(num_train=500, num_validation=100, num_test=100)
-    assert_disjoint(data, 700)
-    one, other = (data.split(name).texts[:100] for name in ("validation", "test"))
+@pytest.mark.parametrize("source", [SyntheticReviews, SyntheticFaces])
+def test_splits_of_the_embedded_data_are_disjoint(source: Any) -> None:
+    data = source(num_train=300, num_validation=100, num_test=100)
+    assert_disjoint(data, 500)
+    one, other = (contents(data.split(name)) for name in ("validation", "test"))
     assert one != other
 
 
-def test_an_automatic_split_is_disjoint_and_complete(tmp_path: Path) -> None:
-    data = TextData(path=str(write_texts(tmp_path / "all.csv", 100)))
+@kinds
+def test_an_automatic_split_is_disjoint_and_complete(tmp_path: Path, kind: str) -> None:
+    path = str(write(kind, tmp_path, "all", 100))
+    data: Any = TextData(path=path) if kind == "texts" else ImageData(path=path, size=12)
     assert_disjoint(data, 200)
-    texts = [text for name in SPLITS for text in data.split(name).texts]
-    assert len(set(texts)) == 200
+    examples = [example for name in SPLITS for example in contents(data.split(name))]
+    assert len(set(examples)) == 200
+
+
+@pytest.mark.parametrize("duplicates", ["drop", "keep"])
+def test_a_repeated_image_is_in_one_split_only(tmp_path: Path, duplicates: str) -> None:
+    """Even where it is written another way, unless repeats are to be kept."""
+
+    def bmp(image: np.ndarray) -> bytes:
+        Image.fromarray(image).save(stream := io.BytesIO(), "BMP")
+        return stream.getvalue()
+
+    twice = [kind(pixels(i)) for i in range(40) for kind in (png, bmp)]
+    path = tmp_path / "twice.parquet"
+    pd.DataFrame({"image": twice, "label": ["a", "a", "b", "b"] * 20}).to_parquet(path)
+    data = ImageData(path=str(path), size=12, duplicates=duplicates)
+    found = {name: contents(data.split(name)) for name in SPLITS}
+    shared = set(found["train"]) & {*found["validation"], *found["test"]}
+    assert (sum(map(len, found.values())), bool(shared)) == {
+        "drop": (40, False),
+        "keep": (80, True),
+    }[duplicates]
 
 
 # -- train.py and the test split --------------------------------------------------------------
 
 
-def test_a_test_file_that_is_not_there_does_not_disturb_training(tmp_path: Path) -> None:
-    write_texts(tmp_path / "validation.csv", 10)
-    overrides = own_file(tmp_path, f"data.test={tmp_path / 'test.csv'}", f"run_dir={tmp_path}/run")
-    train(compose(overrides))
+@kinds
+def test_a_test_file_that_is_not_there_does_not_disturb_training(tmp_path: Path, kind: str) -> None:
+    write(kind, tmp_path, "validation", 10)
+    missing = f"data.test={tmp_path / 'test.csv'}"
+    train(compose(own_files(kind, tmp_path, missing, f"run_dir={tmp_path}/run")))
     assert (tmp_path / "run" / "DONE").exists()
 
 
-@pytest.mark.parametrize("source", [SyntheticReviews, TextData])
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [
+        *(("texts", SyntheticReviews), ("texts", TextData)),
+        *(("images", SyntheticFaces), ("images", ImageData)),
+    ],
+)
 def test_training_asks_for_train_and_validation_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: type
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, source: type
 ) -> None:
     asked: list[str] = []
     split = source.split  # type: ignore[attr-defined]
     monkeypatch.setattr(source, "split", lambda self, name: asked.append(name) or split(self, name))
     sizes = [f"data.num_{name}=64" for name in SPLITS]
-    write_texts(tmp_path / "validation.csv", 10)
-    overrides = own_file(tmp_path) if source is TextData else [*sizes, *TINY]
+    write(kind, tmp_path, "validation", 10)
+    own = source in (TextData, ImageData)
+    overrides = own_files(kind, tmp_path) if own else [*EMBEDDED[kind], *sizes, *TINY]
     train(compose([*overrides, f"run_dir={tmp_path}/run"]))
     assert set(asked) == {"train", "validation"}
 
@@ -88,19 +163,48 @@ def test_training_asks_for_train_and_validation_only(
 # -- what is learnt from the validation split: nothing ----------------------------------------
 
 
-def test_changing_the_validation_texts_changes_nothing(tmp_path: Path) -> None:
-    """Weights and vocabulary come from training texts; the best step and the calibration do not."""
-    plain = ["trainer.monitor=last", "task.calibration=false", "+model.ngrams={max_order: 2}"]
+PLAIN = ["trainer.monitor=last", "task.calibration=false"]
+"""Weights and vocabulary come from training examples; the best step and the calibration do not."""
+VARIANTS: dict[str, tuple[Any, Any]] = {"texts": ("thing", "zebra zebra zebra"), "images": (0, 1)}
+LEARNS = {
+    "texts": ["+model.ngrams={max_order: 2}"],
+    "images": ["task.balance=1.0", "trainer.ema_decay=0.9", "optim=muon"],
+}
+
+
+@kinds
+def test_changing_what_is_held_out_changes_nothing(tmp_path: Path, kind: str) -> None:
     weights, schemas = [], []
-    for word in ("thing", "zebra zebra zebra"):
-        write_texts(tmp_path / "validation.csv", 10, word)
-        config = compose(own_file(tmp_path, *plain, f"run_dir={tmp_path}/{word[:5]}"))
+    for number, variant in enumerate(VARIANTS[kind]):
+        for split in ("validation", "test"):
+            held_out = write(kind, tmp_path, split, 10, variant)
+        options = [*PLAIN, *LEARNS[kind], f"data.test={held_out}", f"run_dir={tmp_path}/{number}"]
+        config = compose(own_files(kind, tmp_path, *options))
         train(config)
         schemas.append(build(config.data).schema)
-        weights.append(load_file(tmp_path / word[:5] / "checkpoints" / "best.safetensors"))
+        weights.append(load_file(tmp_path / str(number) / "checkpoints" / "best.safetensors"))
     assert schemas[0] == schemas[1]
     one, other = weights
     assert one.keys() == other.keys()
     for name, value in one.items():
         assert value.equal(other[name]), name
-    assert b"zebra" not in bytes(one["model.tokenizer._extra_state"].tolist())
+    if kind == "texts":
+        assert b"zebra" not in bytes(one["model.tokenizer._extra_state"].tolist())
+
+
+def test_pixels_and_classes_are_measured_on_the_training_split_alone(tmp_path: Path) -> None:
+    """Also where all splits are cut from one file."""
+    path = write_images(tmp_path / "all.parquet", 30, 1)
+    options = [f"data.path={path}", "task.balance=0.5", f"run_dir={tmp_path}/run"]
+    config = compose([*OWN["images"], *TINY, *options])
+    train(config)
+    learnt = load_file(tmp_path / "run" / "checkpoints" / "best.safetensors")
+    data = build(config.data).split("train")
+    shades = data.images.float() / 255
+    counts = torch.bincount(data.labels).float()
+    torch.testing.assert_close(learnt["mean"].squeeze(), shades.mean())
+    torch.testing.assert_close(learnt["std"].squeeze(), shades.std())
+    torch.testing.assert_close(learnt["log_weights"], -0.5 * (counts / counts.mean()).log())
+    whole = ImageData(path=str(path), size=12, validation_fraction=0, test_fraction=0)
+    every = whole.split("train").images.float() / 255
+    assert (learnt["mean"] - every.mean()).abs() > 1e-5  # that would have been another number

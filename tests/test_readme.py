@@ -193,7 +193,7 @@ COUNTS = [("9", "1", "0"), ("1", "9", "0"), ("5", "5", "0"), ("1", "1", "8")]
 VOTES = [["image", "happy", "sad", "unknown"]]
 VOTES += [[f"{i} 0 {3 * i} 9", *COUNTS[i % 4]] for i in range(40)]
 SPLIT = [["text", "label", "part"]]
-SPLIT += [[f"a {i}", "ab"[i % 2], "training" if i % 3 else "test"] for i in range(1, 30)]
+SPLIT += [[f"a {i}", "ab"[i % 2], "learn" if i % 3 else "test"] for i in range(1, 30)]
 FILES: dict[str, Any] = {
     "posts.csv": ROWS,
     "new.csv": ROWS[:5],

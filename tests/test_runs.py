@@ -10,21 +10,36 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from toy import Killed, differing, kill_after_saving
 
 from marketorch import ConfigError, DataError, compose, evaluate, train
 from marketorch.config import load
 from marketorch.data.text import TextDataset
 from marketorch.engine.resuming import changes
 from marketorch.engine.tracking import console, write_json
+from marketorch.engine.trainer import Trainer
 from marketorch.prediction import mentioning
 
-TINY = ["experiment=sentiment", "trainer.precision=fp32", "trainer.batch_size=16"]
-TINY += [f"data.num_{split}={number}" for split, number in (("train", 96), ("validation", 48))]
-TINY += ["data.num_test=48", "model.dim=16", "model.vocab_size=200", "trainer.epochs=2"]
+COMMON = ["trainer.precision=fp32", "trainer.batch_size=16", "trainer.epochs=2"]
+COMMON += ["data.num_train=96", "data.num_validation=48", "data.num_test=48"]
+TINY = {
+    "sentiment": ["model.dim=16", "model.vocab_size=200"],
+    "emotion": ["data.size=16", "model.width=4", "model.depth=[1,1]"],
+}
+HARD = {
+    "sentiment": ["+model.ngrams={max_order: 2}"],
+    "emotion": [
+        *("trainer.ema_decay=0.9", "trainer.accumulate=2", "optim=muon", "task.balance=0.5"),
+        *("model.dropout=0.3", "model.skip=0.3", "task.augment.mixup=0.4", "task.views=flip"),
+        *("task.augment.flip=0.5", "task.augment.erase=0.5", "task.augment.cutmix=1.0"),
+    ],
+}
+"""What makes it harder to resume."""
 
 
-def tiny(run_dir: Path, *overrides: str) -> dict[str, Any]:
-    return train(compose([*TINY, f"run_dir={run_dir}", *overrides]))
+def tiny(run_dir: Path, *overrides: str, experiment: str = "sentiment") -> dict[str, Any]:
+    recipe = [f"experiment={experiment}", *COMMON, *TINY[experiment]]
+    return train(compose([*recipe, f"run_dir={run_dir}", *overrides]))
 
 
 def resumed(run_dir: Path, *overrides: str) -> dict[str, Any]:
@@ -34,19 +49,40 @@ def resumed(run_dir: Path, *overrides: str) -> dict[str, Any]:
 # -- resuming ---------------------------------------------------------------------------------
 
 
-def test_resuming_a_finished_run_gives_the_same_weights(tmp_path: Path) -> None:
+def weights(run_dir: Path) -> dict[str, torch.Tensor]:
+    return load_file(run_dir / "checkpoints" / "best.safetensors")
+
+
+@pytest.mark.parametrize("experiment", list(TINY))
+def test_resuming_a_finished_run_gives_the_same_weights(tmp_path: Path, experiment: str) -> None:
     """Calibration is fitted anew, from the same point: the weights must not move."""
-    report = tiny(tmp_path, "+model.ngrams={max_order: 2}")
-    best = tmp_path / "checkpoints" / "best.safetensors"
-    first = load_file(best)
-    assert len(first["mix"]) == 2
-    assert not torch.equal(first["mix"], torch.full((2,), 0.5))  # it was calibrated
+    report = tiny(tmp_path, *HARD[experiment], experiment=experiment)
+    first = weights(tmp_path)
+    members = {"sentiment": 2, "emotion": 1}[experiment]
+    assert len(first["mix"]) == members
+    assert not torch.equal(first["mix"], torch.full((members,), 1 / members))  # it was calibrated
     again = resumed(tmp_path)
     assert (tmp_path / "DONE").exists()
     assert again["metrics"] == report["metrics"]
     assert again["best_step"] == report["best_step"]
-    for name, value in load_file(best).items():
-        assert torch.equal(value, first[name]), name
+    assert not differing(weights(tmp_path), first)
+
+
+@pytest.mark.parametrize("experiment", list(TINY))
+def test_a_run_that_was_killed_ends_in_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiment: str
+) -> None:
+    """In mid-epoch, from its config.yaml alone; what is evaluated and calibrated is the same."""
+    options = [*HARD[experiment], "trainer.save_every=1"]
+    report = tiny(tmp_path / "whole", *options, experiment=experiment)
+    kill = kill_after_saving(2)
+    monkeypatch.setattr(Trainer, "_event", lambda trainer, name: kill(name, trainer))
+    with pytest.raises(Killed):
+        tiny(tmp_path / "cut", *options, experiment=experiment)
+    monkeypatch.undo()
+    again = resumed(tmp_path / "cut")
+    assert again["metrics"] == report["metrics"]
+    assert not differing(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
 
 
 def test_a_resume_with_other_settings_says_so(
@@ -78,14 +114,16 @@ def test_only_what_counts_is_a_change() -> None:
 # -- splits and files -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("experiment", list(TINY))
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_an_empty_split_cannot_be_trained_on(tmp_path: Path, split: str) -> None:
+def test_an_empty_split_cannot_be_trained_on(tmp_path: Path, split: str, experiment: str) -> None:
     with pytest.raises(DataError, match=r"split is empty|needs labels"):
-        tiny(tmp_path, f"data.num_{split}=0")
+        tiny(tmp_path, f"data.num_{split}=0", experiment=experiment)
 
 
-def test_an_empty_test_split_cannot_be_evaluated(tmp_path: Path) -> None:
-    tiny(tmp_path, "data.num_test=0", "trainer.max_steps=1")
+@pytest.mark.parametrize("experiment", list(TINY))
+def test_an_empty_test_split_cannot_be_evaluated(tmp_path: Path, experiment: str) -> None:
+    tiny(tmp_path, "data.num_test=0", "trainer.max_steps=1", experiment=experiment)
     with pytest.raises(DataError, match="The test split is empty"):
         evaluate(tmp_path)
 

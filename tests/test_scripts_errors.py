@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import runpy
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import ROOT
 
 
 def assert_explained(status: int, stderr: str, messages: list[str]) -> None:
@@ -60,18 +57,8 @@ def test_a_mistake_is_explained(
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
 def test_more_mistakes_in_this_process(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    script: str,
-    arguments: list[str],
-    messages: list[str],
+    tmp_path: Path, call_script: Any, script: str, arguments: list[str], messages: list[str]
 ) -> None:
-    """The same way through the script, but without the seconds that a new process takes."""
-    path = ROOT / "scripts" / f"{script}.py"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", [str(path), *arguments])
-    with pytest.raises(SystemExit) as caught:
-        runpy.run_path(str(path), run_name="__main__")
-    assert_explained(caught.value.code, capsys.readouterr().err, messages)  # type: ignore[arg-type]
+    result = call_script(script, *arguments)
+    assert_explained(result.returncode, result.stderr, messages)
     assert list(tmp_path.iterdir()) == []  # nothing was begun

@@ -152,18 +152,36 @@ HARD = {"dropout": 0.2, "noise": 0.1, "batch_norm": True}
 ADAMW = partial(optim.adamw, lr=0.01)
 
 
+class Killed(BaseException):
+    """What kill -9 would be, if a test could survive it."""
+
+
+def kill_after_saving(step: int) -> Callable[[str, Trainer], None]:
+    """An ``on_event`` that ends the process, so to speak, right after step ``step`` was saved."""
+
+    def on_event(name: str, trainer: Trainer) -> None:
+        if name == "save" and trainer.position.step == step:
+            raise Killed
+
+    return on_event
+
+
 def fit(
     run_dir: Path,
     *,
     train: Dataset | None = None,
     validation: Dataset | None = None,
-    task: dict[str, Any] | None = None,
+    task: dict[str, Any] | Callable[[], Task] | None = None,
     optimizer: Callable[..., Any] = ADAMW,
     resume: bool = False,
     on_event: Callable[[str, Trainer], None] | None = None,
     **options: Any,
 ) -> Trainer:
-    """Trains the toy and returns the Trainer, whose ``task`` then holds the best weights."""
+    """Trains the toy and returns the Trainer, whose ``task`` then holds the best weights.
+
+    Args:
+        task: arguments of `PointTask`, or what makes another task.
+    """
 
     def remember(name: str, trainer: Trainer) -> None:
         if name in ("start", "save"):
@@ -175,7 +193,7 @@ def fit(
     settings: dict[str, Any] = {"device": "cpu", "precision": "fp32", "batch_size": 8, "epochs": 2}
     trainer = Trainer(run_dir=run_dir, on_event=remember, **settings | options)
     trainer.fit(
-        PointTask(**task or {}),
+        task() if callable(task) else PointTask(**task or {}),
         Points(60) if train is None else train,
         Points(30, seed=1) if validation is None else validation,
         optimizer,

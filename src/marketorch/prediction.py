@@ -63,7 +63,7 @@ def predict_file(
         rows = ranked(rows, rank)
     if top:
         rows = rows[:top]
-    if explain and (rank or top):  # reasons are dear: only for what is shown
+    if explain and (rank or top) and "text" in rows[0]:  # dear: only for what is shown
         rows = [row | {"words": explained(run, row, explain)} for row in rows]
     seconds = time.perf_counter() - started
     if output:
@@ -94,6 +94,8 @@ def with_answers_of(run: Run, dataset: Any, rows: list[Row]) -> list[Row]:
     more = [
         {name: answer["label"]}
         | {f"p_{name}_{key[2:]}": share for key, share in answer.items() if key.startswith("p_")}
+        if "probability" in answer
+        else {}
         for answer in answers
     ]
     return [row | extra for row, extra in zip(rows, more, strict=True)]
@@ -111,7 +113,10 @@ def mentioning(dataset: Any, text: str) -> Any:
 
 def ranked(rows: list[Row], name: str) -> list[Row]:
     """Rows by the probability of class ``name``, highest first."""
-    classes = [key[2:] for key in rows[0] if key.startswith("p_")]  # rows without one come last
+    answered = next((row for row in rows if "probability" in row), None)
+    if answered is None:
+        return [{"rank": i} | row for i, row in enumerate(rows, start=1)]
+    classes = [key[2:] for key in answered if key.startswith("p_")]  # rows without come last
     if name not in classes:
         raise ConfigError(
             f"rank={name}: there is no such class.{closest(name, classes)} "

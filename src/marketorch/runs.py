@@ -29,7 +29,7 @@ from marketorch.engine.task import (
     prepare,
 )
 from marketorch.engine.tracking import console, say, table, write_json
-from marketorch.engine.trainer import Trainer
+from marketorch.engine.trainer import Trainer, lay_out
 from marketorch.errors import CheckpointError, ConfigError, closest
 
 VERSIONS = ("torch", "transformers", "datasets", "hydra-core", "torchmetrics")
@@ -250,7 +250,8 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     task = build_task(config, metadata["schema"])
     task.load_state_dict(state)
     device = distributed.resolve_device(config.trainer.get("device", "auto"))
-    return Run(run_dir, config, task.to(device).eval(), configs.build(config.data), device)
+    lay_out(task, device, config.trainer.get("channels_last", False))
+    return Run(run_dir, config, task.eval(), configs.build(config.data), device)
 
 
 def evaluate(

@@ -7,30 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawings import SIDE, canvas, photos
 from PIL import Image
 
 from marketorch.data.face_photos import NO_FACE, FaceDecoder, FacesInPhotos
 from marketorch.data.faces import Face, FaceFinder, crop, drawn
 from marketorch.data.images import ImageData
-from marketorch.data.synthetic.faces import draw
 from marketorch.errors import ConfigError, DataError
-
-SIDE = 120
-
-
-def face(seed: int = 0, side: int = SIDE, **units: float) -> np.ndarray:
-    return draw(units, identity_seed=seed, size=side).numpy()
-
-
-def canvas(*places: tuple[int, int], height: int = 300, width: int = 600) -> np.ndarray:
-    """A grey wall with faces whose upper left corners are at ``places`` (x, y)."""
-    wall = np.full((height, width), 150, np.uint8)
-    for seed, (x, y) in enumerate(places):
-        part = wall[max(y, 0) : y + SIDE, max(x, 0) : x + SIDE]
-        part[:] = face(seed)[SIDE - part.shape[0] if y < 0 else 0 :, :][
-            : part.shape[0], -part.shape[1] :
-        ]
-    return wall
 
 
 def found(photo: np.ndarray, **options: object) -> list[Face]:
@@ -117,13 +100,6 @@ def test_settings_are_checked() -> None:
         FaceFinder(min_size=0)
     with pytest.raises(ValueError, match="uint8"):
         found(np.zeros((5, 5)))
-
-
-def photos(folder: Path) -> Path:
-    folder.mkdir()
-    for name, picture in (("two", canvas((40, 50), (300, 80))), ("none", canvas())):
-        Image.fromarray(picture).save(folder / f"{name}.png")
-    return folder
 
 
 def test_photos_become_a_data_set_of_their_faces(tmp_path: Path) -> None:

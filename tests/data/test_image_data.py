@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from drawings import bomb, folder, pixels, png
 from PIL import Image
 
 from marketorch.data.images import ImageData
 from marketorch.data.pictures import DecodedImages, ImageDataset, fitted
 from marketorch.engine.loading import Fetcher, Key
 from marketorch.errors import DataError
-
-
-def pixels(seed: int, side: int = 12) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (side, side), dtype=np.uint8)
-
-
-def png(image: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def folder(root: Path, number: int = 10, names: tuple[str, ...] = ("cat", "dog")) -> Path:
-    for place, name in enumerate(names):
-        (root / name).mkdir(parents=True)
-        for i in range(number):
-            Image.fromarray(pixels(100 * place + i)).save(root / name / f"{i}.png")
-    return root
 
 
 def table(path: Path, number: int = 20, **columns: Any) -> Path:
@@ -218,13 +200,83 @@ def test_a_broken_file_that_is_decoded_late_is_named_then(tmp_path: Path) -> Non
         Fetcher(train)[Key(0, 0, 0, list(range(len(train))))]
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_odd_pictures_are_read_like_any_other(tmp_path: Path, channels: int) -> None:
+    """Of 16 bits, of print colours, of palettes, animated, and of a single pixel."""
+    root = folder(tmp_path / "pets", 4)
+    light = Image.new("L", (8, 8), 200)
+    Image.fromarray(np.full((9, 7), 200 * 256 + 9, np.uint16)).save(root / "cat" / "a_deep.png")
+    Image.new("CMYK", (9, 9), (0, 0, 0, 55)).save(root / "cat" / "b_print.jpg")
+    light.convert("P").save(root / "cat" / "c_palette.png")
+    still = Image.new("L", (8, 8), 10)
+    light.save(root / "cat" / "d_moves.gif", save_all=True, append_images=[still])
+    Image.new("L", (1, 1), 200).save(root / "cat" / "e_dot.png")
+    Image.new("L", (40, 1), 200).save(root / "cat" / "f_line.png")
+    whole = {"test_fraction": 0, "validation_fraction": 0, "duplicates": "keep"}
+    train = data(root, channels=channels, **whole).split("train")
+    assert train.images.shape == (14, channels, 12, 12)
+    odd = [image for image, name in zip(train.images, train.ids, strict=True) if "_" in str(name)]
+    assert len(odd) == 6
+    assert torch.stack(odd).float().sub(200).abs().max() <= 2
+
+
+def test_broken_rows_of_a_table_are_named_or_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With their labels: what is left keeps its own."""
+    images: list[Any] = [png(pixels(i)) for i in range(20)]
+    images[3], images[5], images[8] = None, images[5][:60], bomb()
+    labels: list[Any] = ["a", "b"] * 10
+    labels[6] = None
+    path = table(tmp_path / "t.parquet", image=images, label=labels)
+    whole = {"test_fraction": 0, "validation_fraction": 0}
+    with pytest.raises(DataError, match=r"4 of 20 rows are bad: row 4 \(is null") as error:
+        data(path, **whole).split("train")
+    for reason in ("row 6 (is damaged", "row 9 (says that it has more", "row 7 (label is null)"):
+        assert reason in str(error.value)
+    train = data(path, on_bad="skip", **whole).split("train")
+    assert "4 of 20 rows are bad" in capsys.readouterr().out
+    assert train.ids == [row for row in range(1, 21) if row not in (4, 6, 7, 9)]
+    assert train.labels.tolist() == [(row - 1) % 2 for row in train.ids]
+    assert torch.equal(train.images[3, 0], torch.from_numpy(pixels(4)))  # row 5
+
+
+@pytest.mark.parametrize("memory_gib", [0.0, 2.0])
+def test_broken_files_of_a_test_split_are_named_or_skipped(
+    tmp_path: Path, memory_gib: float
+) -> None:
+    train, test = folder(tmp_path / "train"), broken(tmp_path / "test")
+    options: dict[str, Any] = {"test": str(test), "memory_gib": memory_gib, "duplicates": "keep"}
+    skipping = data(train, on_bad="skip", **options)
+    assert len(skipping.split("train")) == 18  # the rest validates
+    assert len(skipping.split("test")) == 12
+    assert data(train, **options).schema["num_examples"] == 18  # training does not read them
+    with pytest.raises(DataError, match=r"cut\.png"):
+        Fetcher(data(train, **options).split("test"))[Key(0, 0, 0, [6])]
+
+
+def test_a_file_that_a_table_names_and_nobody_has(tmp_path: Path) -> None:
+    path = tmp_path / "named.csv"
+    pd.DataFrame({"image": ["here.png", "gone.png"], "label": ["a", "b"]}).to_csv(path)
+    Image.fromarray(pixels(0)).save(tmp_path / "here.png")
+    with pytest.raises(DataError, match=r"1 of 2 rows are bad: .*gone\.png \(does not exist"):
+        data(path).split("train")
+
+
+@pytest.mark.parametrize("labels", [["a"] * 20, [None] * 20])
+def test_one_class_is_none(tmp_path: Path, labels: list[Any]) -> None:
+    path = table(tmp_path / "t.parquet", label=labels)
+    with pytest.raises(DataError, match=r"has one class only \(a\)|no usable row: all 20 are bad"):
+        data(path, on_bad="skip").schema["classes"]
+
+
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
         ("1 2 3", r"row 2 \(3 pixels make no square"),
         ("1 2 3 x", r"row 2 \(pixels are whole numbers"),
         ("1 2 3 256", r"row 2 \(pixels lie between 0 and 255; found 1 to 256"),
-        ("", r"row 2 \(is empty|row 2 \(.*empty"),
+        ("", r"row 2 \(is null"),
     ],
 )
 def test_pixels_in_a_row_are_checked(tmp_path: Path, cell: str, message: str) -> None:
@@ -241,7 +293,7 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         data(path, image="img").split("train")
     with pytest.raises(DataError, match=r"no column 'happi' \(data.votes\). Did you mean 'happy'"):
         data(path, votes=["happi"]).split("train")
-    with pytest.raises(DataError, match=r"column 'label' .* holds .*string, not numbers of votes"):
+    with pytest.raises(DataError, match=r"column 'label' .* holds text, not numbers of votes"):
         data(path, votes=["label"], label=None).split("train")
     (root / "fish").mkdir()
     with pytest.raises(DataError, match="fish holds no photo"):
@@ -250,7 +302,10 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
         data(root / "cat").split("train")
     with pytest.raises(DataError, match=r"labels that training never saw: \{'dgo': 2\}.*'dog'"):
         data(folder(tmp_path / "a"), test=str(folder(tmp_path / "b", 2, ("dgo",)))).split("test")
-    for options in ({"channels": 4}, {"fit": "stretch"}, {"find_faces": "yes"}):
+    for options in (
+        *({"channels": 4}, {"fit": "stretch"}, {"find_faces": "yes"}),
+        *({"on_bad": "ignore"}, {"duplicates": "twice"}),
+    ):
         with pytest.raises(DataError, match=f"data.{next(iter(options))}"):
             data(path, **options)
 
@@ -270,3 +325,13 @@ def test_the_fingerprint_is_of_what_is_trained_on(tmp_path: Path) -> None:
     one, same = table(tmp_path / "1.parquet"), table(tmp_path / "2.parquet")
     other = table(tmp_path / "3.parquet", label=["b", "a"] * 10)
     assert data(one).fingerprint() == data(same).fingerprint() != data(other).fingerprint()
+
+
+def test_kaggles_usage_column_gives_the_splits(tmp_path: Path) -> None:
+    usage = ["Training"] * 8 + ["PublicTest"] * 4 + ["PrivateTest"] * 4
+    rows = [f"{i % 2},{' '.join([str(9 * i)] * 16)},{use}" for i, use in enumerate(usage)]
+    (tmp_path / "fer.csv").write_text("emotion,pixels,Usage\n" + "\n".join(rows))
+    data = ImageData(
+        path=str(tmp_path / "fer.csv"), image="pixels", label="emotion", split="Usage", size=4
+    )
+    assert [len(data.split(s)) for s in ("train", "validation", "test")] == [8, 4, 4]

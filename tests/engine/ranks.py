@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from toy import HARD, Points, PointTask, everything, fit
+from toy import HARD, Killed, Points, PointTask, everything, fit, kill_after_saving
 
 from marketorch.engine import distributed
 from marketorch.engine.evaluation import evaluate
-from marketorch.engine.trainer import Trainer
 
 CPU = torch.device("cpu")
 PLAIN: dict[str, Any] = {"train": Points(61), "accumulate": 3, "log_every": 1}
@@ -20,17 +19,10 @@ PLAIN: dict[str, Any] = {"train": Points(61), "accumulate": 3, "log_every": 1}
 LONELY: dict[str, Any] = {"train": Points(17), "log_every": 1}
 """The last batch has one example: one rank has nothing to do."""
 STOCHASTIC: dict[str, Any] = {"task": HARD, "ema_decay": 0.9, "accumulate": 2, "save_every": 1}
+NORMED: dict[str, Any] = {"task": {"batch_norm": True}, "monitor": "last"}
+"""Each rank's batch norm measures its own examples, and no moving average evens that out."""
 NUMBERS = (3, 1, 50)
 """Sizes of the splits to evaluate; of 1 example, the second rank gets none."""
-
-
-class Killed(BaseException):
-    pass
-
-
-def kill(name: str, trainer: Trainer) -> None:
-    if name == "save" and trainer.position.step == 3:
-        raise Killed
 
 
 def measure() -> list[dict[str, float]]:
@@ -46,9 +38,10 @@ def main(folder: Path) -> None:
         "plain": everything(fit(folder / "plain", **PLAIN)),
         "lonely": everything(fit(folder / "lonely", **LONELY)),
         "whole": everything(fit(folder / "whole", **STOCHASTIC)),
+        "normed": everything(fit(folder / "normed", **NORMED)),
     }
     try:
-        fit(folder / "cut", on_event=kill, **STOCHASTIC)
+        fit(folder / "cut", on_event=kill_after_saving(3), **STOCHASTIC)
     except Killed:
         results["resumed"] = everything(fit(folder / "cut", resume=True, **STOCHASTIC))
     torch.save(results, folder / f"tensors{distributed.rank()}.pt")

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import ranks
 import torch
-from toy import differing, everything, fit, logged
+from toy import Points, PointTask, differing, everything, fit, logged
 
-from marketorch.engine import distributed
+from marketorch.engine import checkpoint, distributed
+from marketorch.engine.evaluation import evaluate
 from marketorch.errors import ConfigError
 
 HERE = Path(__file__).parent
@@ -67,6 +68,17 @@ def test_two_ranks_measure_what_one_does(folder: Path) -> None:
             json.loads((folder / f"metrics{rank}.json").read_text()), alone, strict=True
         ):
             assert metrics == pytest.approx(expected, abs=1e-6, nan_ok=True)
+
+
+def test_two_ranks_measure_the_weights_that_they_keep(folder: Path, tensors: Any) -> None:
+    """Both evaluate the same, though each rank's batch norm has seen other examples."""
+    assert differing(tensors[0]["normed"], tensors[1]["normed"])
+    state, _ = checkpoint.load_best(folder / "normed" / "checkpoints" / checkpoint.BEST)
+    task = PointTask(**ranks.NORMED["task"])
+    task.load_state_dict(state)
+    loop: dict[str, Any] = {"batch_size": 8, "device": ranks.CPU, "precision": "fp32"}
+    for name, value in evaluate(task, Points(30, seed=1), **loop).items():
+        assert logged(folder / "normed", f"val/{name}")[-1] == pytest.approx(value, abs=1e-6), name
 
 
 def test_two_ranks_resume_bit_for_bit(tensors: Any) -> None:

@@ -12,7 +12,18 @@ import torch
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassRecall
 from torchmetrics.wrappers import ClasswiseWrapper
-from toy import HARD, JitteredPoints, Points, PointTask, differing, everything, fit, logged
+from toy import (
+    HARD,
+    JitteredPoints,
+    Killed,
+    Points,
+    PointTask,
+    differing,
+    everything,
+    fit,
+    kill_after_saving,
+    logged,
+)
 
 from marketorch.engine import checkpoint, optim
 from marketorch.engine.loading import epoch_order
@@ -21,20 +32,6 @@ from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError, DataError, NonFiniteError
 
 CHECKPOINTS = "checkpoints"
-
-
-class Killed(BaseException):
-    """What kill -9 would be, if a test could survive it."""
-
-
-def kill_after_saving(step: int) -> Any:
-    """An ``on_event`` that ends the process, so to speak, right after step ``step`` was saved."""
-
-    def on_event(name: str, trainer: Trainer) -> None:
-        if name == "save" and trainer.position.step == step:
-            raise Killed
-
-    return on_event
 
 
 # -- it trains --------------------------------------------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from toy import Killed, differing, everything, fit, kill_after_saving
 
-from marketorch.data.pictures import DecodedImages
+from marketorch.data.pictures import DecodedImages, ImageDataset
 from marketorch.data.splits import UNLABELLED
 from marketorch.engine import optim
 from marketorch.engine.evaluation import predict_all
@@ -54,6 +56,67 @@ def test_overfits_eight_examples(tmp_path: Path) -> None:
     report = fitted(tmp_path, task_of(), halves())
     assert report["metrics"]["val/accuracy"] == 1.0
     assert report["metrics"]["val/log_loss"] < 0.1
+
+
+# -- resuming ---------------------------------------------------------------------------------
+
+EVERYTHING: dict[str, Any] = {
+    **{"flip": 0.5, "rotate": 15, "zoom": 0.1, "stretch": 0.1, "shift": 0.1, "brightness": 0.1},
+    **{"contrast": 0.3, "erase": 0.5, "mixup": 0.4, "cutmix": 1.0, "mix": 0.7},
+}
+HARD: dict[str, Any] = {
+    "task": lambda: task_of(
+        partial(CompactCNN, width=4, depth=(1, 1), dropout=0.2, skip=0.3),
+        augment=EVERYTHING,
+        label_smoothing=0.1,
+        balance=0.5,
+        views="flip",
+    ),
+    "optimizer": partial(optim.muon, lr=0.05, adamw_lr=0.01),
+    **{"batch_size": 4, "accumulate": 2, "ema_decay": 0.9, "save_every": 1, "channels_last": True},
+}
+"""All that is random or kept from step to step. 18 images: 5 batches and 3 steps an epoch, 6 in
+all; the last batch of an epoch has two images and is a step by itself."""
+
+
+def one_by_one(data: DecodedImages) -> ImageDataset:
+    """The same images as `DecodedImages` holds, read as those are that do not fit in memory."""
+    return ImageDataset(data.images, data.labels)
+
+
+def hard_run(run_dir: Path, train: ImageDataset, **options: Any) -> Trainer:
+    return fit(run_dir, train=train, validation=halves(12, seed=1), **HARD | options)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tensor]:
+    return everything(hard_run(tmp_path_factory.mktemp("whole"), halves(18)))
+
+
+@pytest.mark.parametrize("steps", [[1], [3], [5], [1, 2, 4]], ids=str)
+def test_a_resumed_run_is_bit_equal(
+    tmp_path: Path, uninterrupted: dict[str, Tensor], steps: list[int]
+) -> None:
+    for number, step in enumerate(steps):
+        kill = kill_after_saving(step)
+        with pytest.raises(Killed):
+            hard_run(tmp_path, halves(18), resume=number > 0, on_event=kill)
+    resumed = hard_run(tmp_path, halves(18), resume=True)
+    assert resumed.position.step == 6
+    assert not differing(everything(resumed), uninterrupted)
+
+
+def test_it_may_resume_with_workers_that_decode(
+    tmp_path: Path, uninterrupted: dict[str, Tensor]
+) -> None:
+    images = one_by_one(halves(18))
+    with pytest.raises(Killed):
+        hard_run(tmp_path, images, on_event=kill_after_saving(2))
+    resumed = hard_run(tmp_path, images, resume=True, num_workers=2)
+    assert not differing(everything(resumed), uninterrupted)
+
+
+# -- what it learns from ----------------------------------------------------------------------
 
 
 def test_prepare_measures_the_training_pixels() -> None:
@@ -117,6 +180,20 @@ def test_weighing_classes_leaves_probabilities_those_of_the_data(
     trainer.fit(task, data, data, lambda module: optim.adamw(module, lr=3e-2, weight_decay=0.0))
     shares = predict_all(task, overlapping(3000, 0.1, seed=1), **LOOP)["probabilities"]
     assert shares[:, 1].mean() == pytest.approx(0.1, abs=0.02)
+
+
+@pytest.mark.parametrize("model", [Majority, partial(LinearPixels, side=8)], ids=["shares", "fit"])
+def test_what_weighs_all_images_the_same_needs_no_correction(model: Any) -> None:
+    """A sceptic is fitted without weights, so ``balance`` must not bend its probabilities."""
+    data = overlapping(2000, 0.2, seed=0)
+    counts = torch.bincount(data.labels).tolist()
+    answers = []
+    for balance in (0.0, 1.0):
+        task = task_of(model, SCHEMA | {"class_counts": counts}, balance=balance)
+        task.prepare(data)
+        answers.append(predict_all(task, data, **LOOP)["probabilities"])
+    assert torch.equal(*answers)
+    assert answers[0][:, 1].mean() == pytest.approx(counts[1] / 2000, abs=0.01)
 
 
 def test_votes_that_are_the_labels_are_the_targets() -> None:

@@ -23,11 +23,11 @@ from torch import Tensor
 
 from marketorch.data.face_photos import FaceDecoder, FacesInPhotos
 from marketorch.data.labelled import (
-    SPELLINGS,
     SPLITS,
     Examples,
     LabelledData,
     label_name,
+    split_name,
     usable_rows,
 )
 from marketorch.data.photos import SUFFIXES, photo_files
@@ -72,8 +72,9 @@ class ImageData(LabelledData):
         fit: ``crop`` cuts the middle square out, ``squash`` does not keep the proportions.
         find_faces: ``inputs`` predicts on the faces in photos, for data that are faces themselves;
             ``always`` also trains on the largest face of each photo (its middle, where there is
-            none). Tables to predict on hold faces as they are.
-        memory_gib: largest size of a split that is kept decoded.
+            none), and predicts on that of each photo in a table.
+        memory_gib: largest size of a file or folder that is kept decoded. The first one that is
+            read decides for all, so that repeats are told across them.
         on_bad: ``error`` or ``skip`` for images that cannot be decoded and labels that are null.
         encoding: of text files.
         hub_config: configuration name of a hub data set.
@@ -143,6 +144,7 @@ class ImageData(LabelledData):
         self.majority = majority
         self.scores = {name: dict(table) for name, table in (scores or {}).items()}
         self.memory_gib, self.encoding, self.hub_config = memory_gib, encoding, hub_config
+        self._small: bool | None = None  # whether images live decoded in memory
 
     # -- the DataSource protocol --------------------------------------------------------------
 
@@ -203,7 +205,9 @@ class ImageData(LabelledData):
 
     @property
     def _labels_from(self) -> str:
-        return "data.votes" if self._voted else super()._labels_from
+        if self._voted:
+            return "data.votes"
+        return "the folder" if Path(self.paths[0]).is_dir() else super()._labels_from
 
     def _order(self, counts: Counter[str]) -> list[str]:
         return self.votes.classes if self.votes and self._voted else super()._order(counts)
@@ -229,7 +233,7 @@ class ImageData(LabelledData):
         classes = set(self.votes.classes)
         kept = [i for i, label in enumerate(part.labels) if label in classes]
         if len(kept) < len(part.labels):
-            others = Counter(str(label) for label in part.labels if label not in classes)
+            others = Counter(label or "no votes" for label in part.labels if label not in classes)
             number = sum(others.values())
             say(f"{path}: {number:,} images are dropped by their votes: {dict(others)}.")
         part.votes = [row[: len(classes)] for row in part.votes]
@@ -262,7 +266,7 @@ class ImageData(LabelledData):
         """Pictures in ``<class>/`` or ``<split>/<class>/``."""
         inner = (path for path in folder.iterdir() if path.is_dir())
         names = sorted(path.name for path in inner if not path.name.startswith("."))
-        if names and {SPELLINGS.get(name, name) for name in names} <= set(SPLITS):
+        if names and {split_name(name) for name in names} <= set(SPLITS):
             parts = [self._in_folders(folder / name) for name in names]
             for name, part in zip(names, parts, strict=True):
                 part.splits = [name] * len(part.values)
@@ -277,7 +281,10 @@ class ImageData(LabelledData):
 
     def _decoded(self, part: Examples, path: str) -> Examples:
         """Usable rows, with pixels instead of sources where these fit in memory."""
-        small = len(part.values) * self.channels * self.size**2 <= self.memory_gib * 2**30
+        if self._small is None:
+            needed = len(part.values) * self.channels * self.size**2
+            self._small = needed <= self.memory_gib * 2**30
+        small = self._small
         decoder = self._decoder(part)
 
         def attempt(place: int) -> Pixels | str:

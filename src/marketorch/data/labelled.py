@@ -24,7 +24,14 @@ from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
 SPLITS = ("train", "validation", "test")
-SPELLINGS = {"val": "validation", "dev": "validation"}
+SPELLINGS = {
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "dev": "validation",
+    "publictest": "validation",  # these two as Kaggle writes them in FER2013
+    "privatetest": "test",
+}
 
 
 @dataclass
@@ -36,7 +43,8 @@ class Examples:
         labels: as written; None where one is unknown.
         rows: numbers that count from 1, or names of files.
         splits: what the split column says.
-        votes: for the columns ``data.votes``, shares that add up to one.
+        votes: shares of all votes that the columns of classes got; with ``data.rejects`` less
+            than one in sum.
     """
 
     values: list[Any]
@@ -215,7 +223,7 @@ class LabelledData:
     def _by_column(self, whole: Examples) -> dict[str, Examples]:
         groups: dict[str, list[int]] = {}
         for i, name in enumerate(whole.splits or []):
-            groups.setdefault(SPELLINGS.get(name, name), []).append(i)
+            groups.setdefault(split_name(name), []).append(i)
         if "train" not in groups:
             raise DataError(
                 f"{self.paths[0]}: column '{self.split_column}' has no 'train' rows; "
@@ -265,6 +273,11 @@ def usable_rows(
     if len(bad) == total:
         raise DataError(f"{path} has no usable row: all {total:,} are bad.")
     return [i for i in range(total) if i not in bad]
+
+
+def split_name(name: str) -> str:
+    """The split that a file's word for it means; any other word as it is."""
+    return SPELLINGS.get(name.lower(), name.lower() if name.lower() in SPLITS else name)
 
 
 def label_name(label: object) -> str:

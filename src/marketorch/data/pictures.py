@@ -93,8 +93,13 @@ class Decoder:
         source, name, mode = self.sources[place], self.names[place], MODES[self.channels]
         if isinstance(source, Path):
             return read_photo(source, mode)
-        if not isinstance(source, str):
+        if source is None:
+            raise DataError(f"{name} is null.")
+        if isinstance(source, bytes):
             return decode(source, name, mode)
+        if not isinstance(source, str):
+            kind = type(source).__name__
+            raise DataError(f"{name} holds {kind}, neither a picture nor a file nor pixels.")
         grey = square(source, name)
         return grey if self.channels == 1 else np.repeat(grey[:, :, None], 3, 2)
 

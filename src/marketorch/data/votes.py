@@ -36,7 +36,8 @@ class Votes:
         for name in self.columns:
             values = column(table, name, "data.votes", path)
             if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
-                found = f"holds {values.type}, not numbers of votes"
+                text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
+                found = f"holds {'text' if text else values.type}, not numbers of votes"
                 raise DataError(f"{path}: column '{name}' (data.votes) {found}.")
             columns.append(values.to_numpy().astype(np.float32))
         counts = np.stack(columns, 1)

@@ -213,9 +213,7 @@ class Trainer:
         else:
             resuming.announce_changes(state, self.record)
             self.task.load_state_dict(state["task"])
-        self.task.to(self.device)
-        if self.channels_last:
-            self.task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_out(self.task, self.device, self.channels_last)
 
     def _build(self, factory: optim.OptimizerFactory, state: dict[str, Any] | None) -> None:
         """Optimizers, length of the run, and a restored state if there is one."""
@@ -243,7 +241,7 @@ class Trainer:
     def _evaluate_and_save(self) -> None:
         """Measures the (averaged) weights on validation and keeps them if they are the best."""
         self._check_and_log()
-        with checkpoint.swapped(self.task, self.update.ema):
+        with checkpoint.swapped(self.task, self.update.evaluated()):
             metrics = self._evaluate()
             if self.monitor.improves(metrics, self.position.step) and distributed.is_main():
                 metadata = {"schema": self.task.schema, "step": self.position.step}
@@ -360,3 +358,10 @@ class Trainer:
             "seed": self.seed,
             **hardware.used(self.device, self.dtype),
         }
+
+
+def lay_out(task: Task, device: torch.device, channels_last: bool) -> None:
+    """Moves a task to its device and, if asked for, gives its convolutions their fast layout."""
+    task.to(device)
+    if channels_last:
+        task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

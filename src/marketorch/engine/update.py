@@ -77,6 +77,15 @@ class Update:
                 torch._foreach_lerp_(list(self.ema.values()), current, 1 - decay)
         return norm * own
 
+    def evaluated(self) -> dict[str, Tensor] | None:
+        """What is evaluated and kept instead of the task's own values: the moving average, if any.
+
+        Without it, each rank's batch norms have measured other inputs, and their mean is taken.
+        """
+        if self.ema is not None or distributed.world_size() == 1:
+            return self.ema
+        return dict(zip(self.statistics, self._measured(), strict=True))
+
     def _measured(self) -> list[Tensor]:
         """The running statistics of batch norms, their mean over ranks."""
         own = list(self.statistics.values())

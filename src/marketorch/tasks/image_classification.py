@@ -92,6 +92,7 @@ class ImageClassification(Classification):
         if hasattr(self.model, "fit"):
             every = torch.stack([train.images[i] for i in range(len(train))])
             self.model.fit(DecodedImages(self.normal(every.float() / 255), train.labels))
+            self.log_weights.zero_()  # what is fitted so weighs each image the same
 
     def inputs(self, batch: Batch) -> Tensor:
         """Normalised images ``(B, C, S, S)``."""
@@ -147,7 +148,8 @@ class ImageClassification(Classification):
         wrong = ((best != labels) & (labels != UNLABELLED)).nonzero()[:, 0]
         wrong = wrong[sure[wrong].argsort(descending=True)][:24]
         titles = [
-            f"{self.classes[best[i]]} {sure[i]:.0%}\nis {self.classes[labels[i]]}" for i in wrong
+            f"{self.classes[best[i]]} {sure[i]:.0%}\nlabelled {self.classes[labels[i]]}"
+            for i in wrong
         ]
         pictures = [dataset.images[i] for i in wrong.tolist()]
         if pictures:

@@ -25,6 +25,7 @@ class SyntheticFaces(ImageData):
         data_seed: of the sequence.
         size: side of a face in pixels.
         scores: see `marketorch.data.images.ImageData`.
+        on_bad: the same, of photos to predict on.
     """
 
     def __init__(
@@ -38,11 +39,17 @@ class SyntheticFaces(ImageData):
         data_seed: int = 0,
         size: int = 48,
         scores: dict[str, dict[str, float]] | None = None,
+        on_bad: str = "error",
     ) -> None:
         if target not in ("emotion", "smile"):
             raise DataError(f"data.target is '{target}'; expected emotion or smile.")
         super().__init__(
-            path="the synthetic faces", size=size, channels=1, scores=scores, find_faces="inputs"
+            path="the synthetic faces",
+            size=size,
+            channels=1,
+            scores=scores,
+            find_faces="inputs",
+            on_bad=on_bad,
         )
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
         self.target, self.label_noise, self.data_seed = target, label_noise, data_seed
