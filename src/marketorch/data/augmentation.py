@@ -62,7 +62,7 @@ class Augmentation:
     def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Varied images and the shares of the classes in them."""
         images = self._moved(images)
-        images = self._lit(images)
+        images = lit(images, self.brightness, self.contrast)
         images = self._erased(images)
         return self._mixed(images, targets)
 
@@ -92,14 +92,6 @@ class Augmentation:
         grid = F.affine_grid(torch.stack(rows, 1), [number, 1, crop, crop], align_corners=False)
         return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
-    def _lit(self, images: Tensor) -> Tensor:
-        if not (self.brightness or self.contrast):
-            return images
-        draws = 2 * torch.rand(2, len(images), 1, 1, 1, device=images.device) - 1
-        mean = images.mean((1, 2, 3), keepdim=True)
-        spread = 1 + self.contrast * draws[0]
-        return ((images - mean) * spread + mean + self.brightness * draws[1]).clamp(0, 1)
-
     def _erased(self, images: Tensor) -> Tensor:
         if not self.erase:
             return images
@@ -126,6 +118,24 @@ class Augmentation:
             share = 1 - float(patch.float().mean())  # known without waiting for a GPU
             images = torch.where(patch.to(images.device), images.roll(1, 0), images)
         return images, targets.lerp(targets.roll(1, 0), 1 - share)
+
+
+def lit(images: Tensor, brightness: float, contrast: float, colour: float = 0.0) -> Tensor:
+    """Images ``(B, C, H, W)`` in another light.
+
+    Args:
+        brightness, contrast: largest change, of the mean and of the spread around it.
+        colour: largest relative change of one channel against the others.
+    """
+    if brightness or contrast:
+        draws = 2 * torch.rand(2, len(images), 1, 1, 1, device=images.device) - 1
+        mean = images.mean((1, 2, 3), keepdim=True)
+        spread = 1 + contrast * draws[0]
+        images = ((images - mean) * spread + mean + brightness * draws[1]).clamp(0, 1)
+    if colour:
+        gains = 2 * torch.rand(*images.shape[:2], 1, 1, device=images.device) - 1
+        images = (images * (1 + colour * gains)).clamp(0, 1)
+    return images
 
 
 def patches(area: Tensor, side: int) -> Tensor:

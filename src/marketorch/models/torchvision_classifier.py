@@ -7,14 +7,12 @@ linear layer is replaced by one for the classes at hand.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
-from safetensors.torch import load_file
+import torchvision
 from torch import Tensor, nn
-from torchvision.models import get_model, get_model_weights, list_models
+from torchvision.models import get_model
 
-from marketorch.errors import ConfigError, closest
+from marketorch.models.torchvision_weights import check_name, fit, is_file, named, read
 
 
 class TorchvisionClassifier(nn.Module):
@@ -39,17 +37,11 @@ class TorchvisionClassifier(nn.Module):
         weights: str | None = None,
     ) -> None:
         super().__init__()
-        known = list_models(module=torch_models())
-        if name not in known:
-            raise ConfigError(
-                f"model.name is '{name}'; torchvision has none.{closest(name, known)}"
-            )
-        file = (
-            weights if weights and Path(weights).suffix in (".pt", ".pth", ".safetensors") else None
-        )
+        check_name(name, torchvision.models)
+        file = is_file(weights)
         self.network = get_model(name, weights=None if file else named(name, weights))
         if file:
-            load(self.network, file)
+            fit(self.network, read(str(weights)), str(weights))
         replace_head(self.network, num_classes)
         if num_channels != 3:
             fit_stem(self.network, num_channels)
@@ -59,42 +51,6 @@ class TorchvisionClassifier(nn.Module):
         output = self.network(images)
         logits: Tensor = output if isinstance(output, Tensor) else output[0]
         return logits
-
-
-def torch_models() -> object:
-    """The module whose models classify whole images, and nothing else."""
-    import torchvision.models
-
-    return torchvision.models
-
-
-def named(name: str, weights: str | None) -> str | None:
-    """Checks the name of pretrained weights. ConfigError names those there are."""
-    if weights is None:
-        return None
-    known = [*get_model_weights(name).__members__, "DEFAULT"]
-    if weights not in known:
-        raise ConfigError(
-            f"model.weights is '{weights}'; {name} has {', '.join(known)}, or give a .pt, .pth or "
-            f".safetensors file.{closest(weights, known)}"
-        )
-    return weights
-
-
-def load(network: nn.Module, path: str) -> None:
-    """Loads weights from a file, but for tensors of another shape (a head of other classes)."""
-    if not Path(path).exists():
-        raise ConfigError(f"model.weights: {path} does not exist.")
-    if path.endswith(".safetensors"):
-        state = load_file(path)
-    else:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    state = state.get("state_dict", state.get("model", state))
-    own = network.state_dict()
-    fitting = {k: v for k, v in state.items() if k in own and v.shape == own[k].shape}
-    if len(fitting) < len(own) / 2:
-        raise ConfigError(f"model.weights: {path} fits {len(fitting)} of {len(own)} tensors only.")
-    network.load_state_dict(fitting, strict=False)
 
 
 def replace_head(network: nn.Module, num_classes: int) -> None:

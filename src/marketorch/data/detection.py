@@ -1,0 +1,426 @@
+"""Photos with boxes from COCO, Pascal VOC, YOLO or the hub, and what to find boxes in.
+
+`DetectionData` is lazy: constructing it reads nothing, so prediction needs no training data. Photos
+that fit in memory at the size the model reads are decoded once; larger collections are decoded by
+worker processes (``trainer.num_workers``) as they are needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from marketorch.data.annotation_formats import KINDS, read_annotations, splits_in
+from marketorch.data.annotations import AnnotatedPhoto, Box, usable_boxes
+from marketorch.data.boxes import (
+    BoxDataset,
+    DecodedBoxes,
+    LetterboxDecoder,
+    Size,
+    disagreement,
+    frame_of,
+    letterboxed,
+    to_input,
+)
+from marketorch.data.images import THREADS
+from marketorch.data.labelled import Examples, LabelledData, usable_rows
+from marketorch.data.photos import photo_files
+from marketorch.data.pictures import as_tensor
+from marketorch.data.reading import some
+from marketorch.data.splits import stratified_cut
+from marketorch.data.videos import SUFFIXES as VIDEOS
+from marketorch.data.videos import read_frames, time_of
+from marketorch.engine.tracking import say
+from marketorch.errors import DataError, closest
+
+
+class DetectionData(LabelledData):
+    """Photos with boxes.
+
+    Args:
+        path: file(s), folder or hub id with the annotations to train on, or with all of them. A
+            folder or a YAML file that holds splits gives those that have no path of their own.
+        images: folder with the photos, where it is not the one that the format has.
+        format: ``coco``, ``voc``, ``yolo`` or ``hub``; ``auto`` tells them by the files.
+        image, objects: columns of a table, see `marketorch.data.object_tables`.
+        validation, test: annotations of their own for these splits, if there are any.
+        exclude: annotations whose photos must not be trained on.
+        validation_fraction, test_fraction, split_seed: of the cut where nothing gives the split;
+            a photo counts as one of its rarest class.
+        duplicates: ``drop`` or ``keep`` repeated photos before that cut.
+        classes: the classes to find, by the names to print, in this order; None: all that there
+            are. Boxes of others are left out, their photos stay.
+        class_names: from the annotations' classes to the names to print.
+        size: side S in pixels of the square that the model reads, see `marketorch.data.boxes`.
+        min_box: boxes with a shorter side, in pixels of the input, are not trained on.
+        memory_gib: largest size of a split that is kept decoded.
+        video_every: seconds from one frame of a video to predict on to the next.
+        on_bad: ``error`` or ``skip`` for photos that cannot be read and boxes that cannot be.
+        encoding: of tables that are text.
+        hub_config: configuration name of a hub data set.
+
+    Raises:
+        DataError: on reading, with the file and the box, what was found and expected.
+    """
+
+    noun = "photos"
+
+    def __init__(
+        self,
+        *,
+        path: str | Sequence[str],
+        images: str | None = None,
+        format: str = "auto",
+        image: str = "image",
+        objects: str = "objects",
+        validation: str | None = None,
+        test: str | None = None,
+        exclude: Sequence[str] = (),
+        validation_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+        split_seed: int = 0,
+        duplicates: str = "drop",
+        classes: Sequence[str] | None = None,
+        class_names: dict[Any, str] | None = None,
+        size: int = 320,
+        min_box: float = 1.0,
+        memory_gib: float = 2.0,
+        video_every: float = 1.0,
+        on_bad: str = "error",
+        encoding: str = "utf-8",
+        hub_config: str | None = None,
+    ) -> None:
+        super().__init__(
+            path=path,
+            validation=validation,
+            test=test,
+            exclude=exclude,
+            label=objects,
+            split=None,
+            validation_fraction=validation_fraction,
+            test_fraction=test_fraction,
+            split_seed=split_seed,
+            block=1,
+            duplicates=duplicates,
+            num_labelled=None,
+            class_names=class_names,
+            on_bad=on_bad,
+        )
+        if format not in KINDS:
+            expected = ", ".join(KINDS)
+            raise DataError(f"data.format is '{format}'; expected one of {expected}.")
+        for key, value in {"size": size, "video_every": video_every}.items():
+            if not value > 0:
+                raise DataError(f"data.{key} is {value}; expected more than 0.")
+        if classes and len(set(classes)) < len(classes):
+            raise DataError(f"data.classes names a class twice: {', '.join(classes)}.")
+        self.images, self.format = images, format
+        self.table: dict[str, Any] = {"image": image, "objects": objects}
+        self.table |= {"encoding": encoding, "hub_config": hub_config}
+        self.wanted = list(classes) if classes else None
+        self.size, self.min_box, self.memory_gib = size, min_box, memory_gib
+        self.video_every = video_every
+        self._declared: dict[str, None] = {}  # classes of data.path, in order
+        self._made: dict[str, BoxDataset] = {}
+
+    # -- the DataSource protocol --------------------------------------------------------------
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """Classes in order, how many training boxes each has, and the form of the input."""
+        photos = self._part("train").values
+        classes = self._classes
+        counts = Counter(box.label for photo in photos for box in self._large(photo))
+        if not counts:
+            raise DataError(f"{self.paths[0]} has no box to train on; a detector needs some.")
+        if empty := [name for name in classes if name not in counts]:
+            say(
+                f"{self.paths[0]}: {len(empty):,} of {len(classes):,} classes have no box in the "
+                f"training split: {some(empty)}. They stay classes."
+            )
+        return {
+            "classes": classes,
+            "class_counts": [counts[name] for name in classes],
+            "num_examples": len(photos),
+            "channels": 3,
+            "size": self.size,
+        }
+
+    def split(self, name: str) -> BoxDataset:
+        """Reads ``train``, ``validation`` or ``test``, once."""
+        if name not in self._made:
+            self._made[name] = self._labelled(self._part(name), name)
+        return self._made[name]
+
+    def inputs(self, source: str) -> BoxDataset:
+        """Reads photos to predict on: one, a folder of them, or frames of a video."""
+        if Path(source).suffix.lower() in VIDEOS:
+            return self._video(Path(source))
+        photos = [AnnotatedPhoto(file, str(file), []) for file in photo_files(source)]
+        bad = self._look(photos)
+        if bad and self.on_bad == "error":
+            place, why = next(iter(bad.items()))
+            raise DataError(f"{photos[place].name} {why}.")
+        dataset = self._dataset([photo for i, photo in enumerate(photos) if i not in bad])
+        dataset.others = [
+            {"image": photos[i].name, "label": f"unreadable: {why}"} for i, why in bad.items()
+        ]
+        return dataset
+
+    def fingerprint(self) -> str:
+        """Hash of the training photos and their boxes."""
+        digest = hashlib.blake2b(digest_size=16)
+        for photo in self._part("train").values:
+            boxes = [(box.label, *box[:4]) for box in self._large(photo)]
+            digest.update(f"{self.key(photo)}\t{boxes}\n".encode())
+        return digest.hexdigest()
+
+    def key(self, value: AnnotatedPhoto) -> str:
+        """Hash of a photo's file."""
+        source = value.source
+        content = source.read_bytes() if isinstance(source, Path) else source
+        return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+    # -- classes ------------------------------------------------------------------------------
+
+    @property
+    def _classes(self) -> list[str]:
+        """The classes to find. DataError if data.classes names one that there is not."""
+        if self.wanted is None:
+            return list(self._declared)
+        for name in self.wanted:
+            if name not in self._declared:
+                known = f"Found: {some(self._declared, 30) or 'none'}."
+                raise DataError(
+                    f"{self.paths[0]} has no class '{name}' (data.classes)."
+                    f"{closest(name, self._declared)} {known}"
+                )
+        return self.wanted
+
+    def _named(self, photos: Sequence[AnnotatedPhoto], path: str) -> None:
+        """Gives boxes the names to print, and leaves out those of classes not to find."""
+        left_out: Counter[str] = Counter()
+        for photo in photos:
+            boxes = [box._replace(label=self._printed(box.label)) for box in photo.boxes]
+            photo.boxes = [b for b in boxes if self.wanted is None or b.label in self.wanted]
+            left_out.update(b.label for b in boxes if b not in photo.boxes)
+        if left_out:
+            number = f"{left_out.total():,} boxes of {len(left_out):,} other classes"
+            say(f"{path}: {number} are left out (data.classes): {some(left_out)}.")
+
+    def _printed(self, name: str) -> str:
+        return self.class_names.get(name, name)
+
+    def _large(self, photo: AnnotatedPhoto) -> list[Box]:
+        """The boxes that are large enough to train on."""
+        assert photo.size is not None
+        least = self.min_box / frame_of(*photo.size, self.size).scale
+        return [b for b in photo.boxes if min(b.x2 - b.x1, b.y2 - b.y1) >= least]
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _part(self, name: str) -> Examples:
+        self._find_splits()
+        return super()._part(name)
+
+    def _find_splits(self) -> None:
+        """Takes the splits that lie under data.path where none is given."""
+        if "_parts" in vars(self) or len(self.paths) != 1:
+            return
+        inner = splits_in(self.paths[0], self.format)
+        if "train" in inner:
+            self.paths = [inner["train"]]
+            given = {name: path for name, path in self.files.items() if path}
+            self.files |= inner | given
+
+    def _read(self, path: str, label: str | None) -> Examples:
+        found = read_annotations(path, self.format, self.images, **self.table)
+        if path in self.paths:
+            self._declared |= dict.fromkeys(map(self._printed, found.classes))
+        bad = self._look(found.photos)
+        names = [photo.name for photo in found.photos]
+        good = usable_rows(bad, len(names), path, self.on_bad, names)
+        photos = [found.photos[i] for i in good]
+        if label:
+            usable_boxes(photos, found.bad, path, self.on_bad)
+            self._named(photos, path)
+            self._report(photos, found.crowds, path)
+        return Examples(photos, None, [photo.name for photo in photos])
+
+    def _report(self, photos: Sequence[AnnotatedPhoto], crowds: int, path: str) -> None:
+        empty = sum(not photo.boxes for photo in photos)
+        if empty:
+            say(f"{path}: {empty:,} of {len(photos):,} photos have no box; they are kept.")
+        if crowds:
+            say(f"{path}: {crowds:,} boxes around crowds (iscrowd) are left out.")
+
+    def _look(self, photos: Sequence[AnnotatedPhoto]) -> dict[int, str]:
+        """Finds the size of each photo, and decodes it where all fit in memory.
+
+        Returns:
+            What is wrong, by place.
+        """
+        fits = len(photos) * 3 * self.size**2 <= self.memory_gib * 2**30
+        decoder = self._decoder(photos)
+
+        def attempt(place: int) -> str:
+            photo = photos[place]
+            if photo.fault:
+                return photo.fault
+            try:
+                photo.size, photo.image = _seen(decoder, place, fits, self.on_bad == "skip")
+            except DataError as error:
+                return str(error).removeprefix(decoder.names[place]).lstrip(": ").rstrip(".")
+            return ""
+
+        with ThreadPoolExecutor(THREADS) as pool:
+            faults = list(pool.map(attempt, range(len(photos))))
+        return {place: fault for place, fault in enumerate(faults) if fault}
+
+    def _decoder(self, photos: Sequence[AnnotatedPhoto]) -> LetterboxDecoder:
+        sources = [photo.source for photo in photos]
+        names = [str(p.source) if isinstance(p.source, Path) else p.name for p in photos]
+        return LetterboxDecoder(sources, names, [photo.size for photo in photos], self.size)
+
+    # -- splits -------------------------------------------------------------------------------
+
+    @property
+    def _to_cut(self) -> list[str]:
+        """The splits to cut from data.path, in turn."""
+        return [
+            name for name in ("test", "validation") if not self.files[name] and self.fractions[name]
+        ]
+
+    def _unique(self, whole: Examples) -> Examples:
+        """Without repeats, if splits are cut; files that give them all are taken as they are."""
+        return super()._unique(whole) if self._to_cut else whole
+
+    def _cut(self, whole: Examples) -> dict[str, Examples]:
+        """Cuts for the splits that have no file, by class as far as there are enough photos."""
+        rest, parts = list(range(len(whole.values))), {}
+        for name in self._to_cut:
+            rest, taken = self._cut_one(rest, whole, name)
+            parts[name] = whole.take(sorted(taken))
+        return parts | {"train": whole.take(sorted(rest))}
+
+    def _cut_one(self, rows: list[int], whole: Examples, name: str) -> tuple[list[int], list[int]]:
+        share, seed = self.fractions[name], self.split_seed
+        try:
+            return stratified_cut(rows, strata([whole.values[i] for i in rows]), share, seed=seed)
+        except ValueError:
+            say(f"{self.paths[0]}: too few photos to cut a {name} split by class; it is random.")
+        try:
+            return stratified_cut(rows, None, share, seed=seed)
+        except ValueError as error:
+            raise DataError(
+                f"{self.paths[0]}: cannot cut a {name} split from {len(rows):,} photos: {error}"
+            ) from error
+
+    # -- data sets ----------------------------------------------------------------------------
+
+    def _labelled(self, part: Examples, name: str) -> BoxDataset:
+        photos, number = part.values, {c: i for i, c in enumerate(self.schema["classes"])}
+        self._refuse_unseen(photos, number, name)
+        if name == "train":
+            total = sum(len(photo.boxes) for photo in photos)
+            for photo in photos:
+                photo.boxes = self._large(photo)
+            if small := total - sum(len(photo.boxes) for photo in photos):
+                least = f"{self.min_box:g} pixels of the input (data.min_box)"
+                say(f"{self.paths[0]}: {small:,} boxes below {least} are not trained on.")
+        return self._dataset(photos, number)
+
+    def _refuse_unseen(
+        self, photos: Sequence[AnnotatedPhoto], number: dict[str, int], name: str
+    ) -> None:
+        unseen = [box for photo in photos for box in photo.boxes if box.label not in number]
+        if unseen:
+            counts, first = dict(Counter(box.label for box in unseen)), unseen[0]
+            raise DataError(
+                f"The {name} split has classes that training never saw: {counts} (first: "
+                f"{first.place}).{closest(first.label, number)} Training has: {', '.join(number)}."
+            )
+
+    def _dataset(
+        self, photos: Sequence[AnnotatedPhoto], number: dict[str, int] | None = None
+    ) -> BoxDataset:
+        """Photos of known sizes as a data set; their squares move into one tensor."""
+        frames = torch.tensor([frame_of(*p.size, self.size) for p in photos if p.size])
+        frames = frames.reshape(-1, 3)
+        corners = [torch.tensor([box[:4] for box in p.boxes]).reshape(-1, 4) for p in photos]
+        boxes = [to_input(own, frame) for own, frame in zip(corners, frames, strict=True)]
+        labels = None
+        if number is not None:
+            every = [[number[box.label] for box in photo.boxes] for photo in photos]
+            labels = [torch.tensor(own, dtype=torch.int64) for own in every]
+        ids = [photo.name for photo in photos]
+        squares = [photo.image for photo in photos if photo.image is not None]
+        if len(squares) < len(photos):
+            return BoxDataset(self._decoder(photos), boxes, labels, frames, ids)
+        empty = torch.zeros(0, 3, self.size, self.size, dtype=torch.uint8)
+        for photo in photos:
+            photo.image = None
+        return DecodedBoxes(torch.stack(squares) if squares else empty, boxes, labels, frames, ids)
+
+    def _video(self, path: Path) -> BoxDataset:
+        """Frames of a video, named by their second: ``clip.mp4@12.5s``."""
+        photos: list[AnnotatedPhoto] = []
+        room = int(self.memory_gib * 2**30 / (3 * self.size**2))
+        try:
+            for second, frame in read_frames(path, self.video_every):
+                if len(photos) == room:
+                    raise DataError(
+                        f"{path}: more than {room:,} frames do not fit in data.memory_gib="
+                        f"{self.memory_gib:g}; sample fewer with data.video_every."
+                    )
+                size = (frame.shape[1], frame.shape[0])
+                image = as_tensor([letterboxed(frame, self.size)])[0]
+                name = f"{path}@{time_of(second)}"
+                photos.append(AnnotatedPhoto(path, name, [], size, image=image))
+        except DataError as error:
+            if self.on_bad == "error" or not photos or len(photos) == room:
+                raise
+            say(f"{error} The rest is left out (data.on_bad=skip).")
+        return self._dataset(photos)
+
+
+def strata(photos: Sequence[AnnotatedPhoto]) -> list[str]:
+    """What each photo counts as in a stratified cut: its rarest class, or none.
+
+    Those that would stand alone count as the most frequent.
+    """
+    present = [{box.label for box in photo.boxes} for photo in photos]
+    frequency = Counter(label for labels in present for label in labels)
+    own = [
+        min(labels, key=lambda label: (frequency[label], label), default="") for labels in present
+    ]
+    counts = Counter(own)
+    common = counts.most_common(1)[0][0] if counts else ""
+    return [label if counts[label] > 1 else common for label in own]
+
+
+def _seen(
+    decoder: LetterboxDecoder, place: int, keep: bool, whole: bool
+) -> tuple[Size, Tensor | None]:
+    """The size of a photo and, if it is to be kept, its square; ``whole`` decodes it in any case.
+
+    Raises:
+        DataError: the photo cannot be read, or its size is not what the annotations say.
+    """
+    said = decoder.sizes[place]
+    if keep or whole:
+        photo = decoder.photo(place)
+        size = (photo.shape[1], photo.shape[0])
+        return size, as_tensor([letterboxed(photo, decoder.size)])[0] if keep else None
+    size = decoder.size_of(place)
+    if wrong := disagreement(said, size):
+        raise DataError(wrong)
+    return size, None

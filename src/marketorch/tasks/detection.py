@@ -1,0 +1,144 @@
+"""Detection: where in a photo which brands are, how surely, and how much each is seen at all.
+
+A detector takes photos ``(B, 3, S, S)`` between 0 and 1 and has ``losses(images, boxes, labels)``,
+the sum of its losses and the weight to divide it by, and ``detections(images)``, the boxes it finds
+(see `marketorch.models.compact_detector.Found`). Photos come as bytes, letterboxed, and are varied
+in batches on the device.
+
+Shapes: B photos, G boxes a photo (padded, label -1), D detections a photo, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+
+from marketorch.data.box_augmentation import BoxAugmentation
+from marketorch.data.boxes import BoxDataset, to_photo
+from marketorch.engine.task import Batch, Predictions, Row, Step, Task
+from marketorch.errors import DataError
+from marketorch.tasks import detection_figures as figures
+from marketorch.tasks.detection_metrics import (
+    MeanAP,
+    Presence,
+    best_threshold,
+    matched,
+    presence,
+)
+
+NOTHING = "nothing"  # the label of a photo in which nothing was found
+
+
+class Detection(Task):
+    """The task of every detector.
+
+    Args:
+        model: builds the detector from ``num_classes``.
+        schema: the data's description: ``classes``.
+        augment: arguments of `marketorch.data.box_augmentation.BoxAugmentation`; None: none.
+        calibration: choose, when training ends, the score from which a detection counts: the one
+            that tells best which brands are in which photo of the validation split.
+    """
+
+    name = "detection"
+    main_metric = "map_50"
+    threshold: Tensor
+
+    def __init__(
+        self,
+        *,
+        model: Callable[..., Any],
+        schema: dict[str, Any],
+        augment: dict[str, Any] | None = None,
+        calibration: bool = True,
+    ) -> None:
+        super().__init__()
+        self.schema = schema
+        self.classes: list[str] = schema["classes"]
+        self.model: Any = model(num_classes=len(self.classes))
+        self.augment, self.calibration = BoxAugmentation(**(augment or {})), calibration
+        self.register_buffer("threshold", torch.tensor(0.3))
+
+    def forward(self, batch: Batch) -> Step:
+        """The detector's own loss on varied photos."""
+        images = batch["images"].float() / 255
+        varied = self.augment(images, batch["boxes"], batch["labels"])
+        loss, weight = self.model.losses(*varied)
+        return Step(loss, weight)
+
+    def predict(self, batch: Batch) -> Predictions:
+        """Boxes ``(B, D, 4)`` in pixels of the input, scores and labels ``(B, D)``."""
+        found = self.model.detections(batch["images"].float() / 255)
+        return {"index": batch["index"], **found._asdict()}
+
+    # -- evaluation ---------------------------------------------------------------------------
+
+    def metrics(self) -> MetricCollection:
+        """COCO's mean average precision, and how well is told which brands are in a photo."""
+        return MetricCollection(
+            {
+                "map": MeanAP(self.classes),
+                "presence": Presence(len(self.classes), float(self.threshold)),
+            },
+            compute_groups=False,
+        )
+
+    def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:
+        """Feeds a batch of annotated photos."""
+        if "labels" not in batch:
+            raise DataError("This split has no boxes to evaluate on.")
+        true = {"boxes": batch["boxes"], "labels": batch["labels"]}
+        metrics.update({name: predictions[name] for name in ("boxes", "scores", "labels")}, true)
+
+    def calibrate(self, predictions: Predictions, validation: BoxDataset) -> bool:
+        """Chooses the score from which a detection counts."""
+        if not self.calibration or validation.labels is None:
+            return False
+        number = len(self.classes)
+        surest = presence(predictions["scores"], predictions["labels"], number)
+        there = torch.stack([torch.bincount(n, minlength=number) > 0 for n in validation.labels])
+        self.threshold = best_threshold(surest, there).to(self.threshold)
+        return True
+
+    # -- what is shown ------------------------------------------------------------------------
+
+    def figures(self, collected: Predictions, dataset: BoxDataset, folder: Path) -> Sequence[Path]:
+        """Precision over recall, share of voice, and photos with what was found and missed."""
+        assert dataset.labels is not None
+        right = matched(collected, list(zip(dataset.boxes, dataset.labels, strict=True)))
+        number, scores = len(self.classes), collected["scores"]
+        there = torch.bincount(torch.cat(list(dataset.labels)), minlength=number)
+        found = torch.bincount(collected["labels"][scores >= self.threshold], minlength=number)
+        threshold = float(self.threshold)
+        return [
+            figures.precision_recall(right, scores, int(there.sum()), folder),
+            figures.share_of_voice(there, found, self.classes, folder),
+            *figures.galleries(collected, right, threshold, dataset, folder, self.classes),
+        ]
+
+    def rows(self, predictions: Predictions, dataset: BoxDataset, *, explain: int = 0) -> list[Row]:
+        """One row a detection, its box in pixels of the photo; one row for a photo without any."""
+        parts = (predictions[name] for name in ("boxes", "scores", "labels"))
+        rows: list[Row] = []
+        for place, (boxes, scores, labels) in enumerate(zip(*parts, strict=True)):
+            name: Row = {} if dataset.ids is None else {"image": dataset.ids[place]}
+            sure = (scores >= self.threshold) & (labels >= 0)
+            own = to_photo(boxes[sure], dataset.frames[place])
+            answers = [
+                {"label": self.classes[label], "score": round(score, 4), **corners(box)}
+                for label, score, box in zip(
+                    labels[sure].tolist(), scores[sure].tolist(), own.tolist(), strict=True
+                )
+            ]
+            rows += [name | answer for answer in answers or [{"label": NOTHING}]]
+        return rows + dataset.others
+
+
+def corners(box: Sequence[float]) -> Row:
+    """A box as columns of a row, in pixels."""
+    return {name: round(v, 1) for name, v in zip(("x1", "y1", "x2", "y2"), box, strict=True)}
