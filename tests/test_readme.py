@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
+from drawings import folder, photos
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -66,7 +67,7 @@ def shortened(words: list[str]) -> list[str]:
     if not any(w.startswith(("data=", "experiment=stars")) for w in words):
         tiny += ["data.num_train=300", "data.num_validation=60", "data.num_test=60"]
     if not any(w.startswith("model=") for w in words):
-        tiny += ["model.dim=32"]
+        tiny += ["model.width=4" if "experiment=emotion" in words else "model.dim=32"]
     return [*words, *tiny]
 
 
@@ -102,7 +103,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     calls = [words[1:] for words in found if words[0] == "python"]
     torchrun = [words for words in found if words[0] == "torchrun"]
     calls += [words[words.index("scripts/train.py") :] for words in torchrun]  # as one process
-    assert len(calls) == 15
+    assert len(calls) == 18
     assert len(calls) + 2 == len(found)
 
     tones = [["body", "tone"]]
@@ -122,6 +123,8 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
         bought = (goods[(number + step) % len(goods)] for step in range(6))
         orders += [[name, sku, f"2024-05-{day}"] for day, sku in enumerate(bought, start=10)]
     write_rows(tmp_path / "orders.csv", orders)
+    folder(tmp_path / "faces", 12)
+    photos(tmp_path / "holiday")
     shown = run(calls, tmp_path, ROOT)
     following = (tmp_path / "next.csv").read_text(encoding="utf-8").splitlines()
     assert following[0] == "rank,item,score"
@@ -129,6 +132,8 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     assert not any(",filter," in row for row in following)
     assert "best reachable" in shown
     assert "2 examples" in shown
+    assert len((tmp_path / "faces.csv").read_text(encoding="utf-8").splitlines()) == 4
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["two.jpg"]
     triage = (tmp_path / "triage.csv").read_text(encoding="utf-8").splitlines()
     assert triage[0].startswith("rank,row,text,label,probability,p_negative,p_neutral,p_positive")
     assert len(triage) == 3
