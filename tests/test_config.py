@@ -41,12 +41,9 @@ def test_every_experiment_composes_and_binds(experiment: str) -> None:
     ("group", "option"), [(group, option) for group in GROUPS for option in options(group)]
 )
 def test_every_option_composes_and_binds(group: str, option: str) -> None:
-    path = (
-        ["data.path=any.csv"]
-        if option in ("text_file", "event_log", "image_files", "detection_files")
-        else []
-    )
-    config = compose([f"{group}={option}", *path])
+    files = ("text_file", "event_log", "image_files", "detection_files")
+    needed = {name: ["data.path=any.csv"] for name in files} | {"brand_marks": ["data.marks=any"]}
+    config = compose([f"{group}={option}", *needed.get(option, [])])
     check(config)
     assert "_target_" in config[group]
 

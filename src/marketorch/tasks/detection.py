@@ -109,7 +109,11 @@ class Detection(Task):
 
     def figures(self, collected: Predictions, dataset: BoxDataset, folder: Path) -> Sequence[Path]:
         """Precision over recall, share of voice, and photos with what was found and missed."""
-        assert dataset.labels is not None
+        if dataset.labels is None:
+            raise DataError(
+                "The boxes of these photos are not known before they are drawn: evaluate "
+                "split=validation or split=test."
+            )
         right = matched(collected, list(zip(dataset.boxes, dataset.labels, strict=True)))
         number, scores = len(self.classes), collected["scores"]
         there = torch.bincount(torch.cat(list(dataset.labels)), minlength=number)

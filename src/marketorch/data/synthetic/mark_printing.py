@@ -12,7 +12,7 @@ chance.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import cv2
@@ -22,6 +22,8 @@ from numpy.random import Generator
 from marketorch.data.pictures import Pixels
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LEAST = 12  # pixels of the shorter side of a mark that is cut out of a photo
+RIM = 0.12  # width of what is cut out around it, as a share of that side
 RAISED = 0.12  # share of the marks that are a relief
 CONTRAST = 0.27  # of a mark that is seen well, see `contrast`
 LEGIBLE = 0.8  # share of a mark that must have that contrast with what is behind it
@@ -75,28 +77,28 @@ def cut_out(pixels: Pixels) -> Cutout:
     return Cutout(levels, colours)
 
 
-def cut_from(photo: Pixels, box: tuple[float, float, float, float]) -> Cutout | None:
+def cut_from(photo: Pixels, box: tuple[float, float, float, float], size: int) -> Cutout | None:
     """Cuts a mark out of a photo ``(H, W, 3)`` with a soft rim; None if it is too small to use.
 
     Args:
         box: x1, y1, x2, y2 in pixels of the photo.
+        size: pixels that the cutout is long at most.
     """
-    height, width = photo.shape[:2]
     x1, y1, x2, y2 = box
-    rim = 0.12 * min(x2 - x1, y2 - y1)
-    left, top = max(0, int(x1 - rim)), max(0, int(y1 - rim))
-    right, bottom = min(width, math.ceil(x2 + rim)), min(height, math.ceil(y2 + rim))
-    if min(x2 - x1, y2 - y1) < 12:
+    if min(x2 - x1, y2 - y1) < LEAST:
         return None
-    part = photo[top:bottom, left:right]
-    x, y = (np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) for n in part.shape[1::-1])
-    alpha = np.minimum.outer(y, x) / max(rim, 1)
-    pixels = np.dstack([part, np.minimum(alpha, 1) * 255]).astype(np.uint8)
-    whole = cut_out(pixels)
-    sides = np.array([right - left, bottom - top] * 2)
-    core = (np.array(box) - (left, top, left, top)) / sides
-    a, b, c, d = core.clip(0, 1).tolist()
-    return Cutout(whole.levels, whole.colours, (a, b, c, d))
+    rim = RIM * min(x2 - x1, y2 - y1)
+    left, top = max(0, int(x1 - rim)), max(0, int(y1 - rim))
+    part = photo[top : math.ceil(y2 + rim), left : math.ceil(x2 + rim)]
+    height, width = part.shape[:2]
+    away = [np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) for n in (height, width)]
+    alpha = np.minimum(np.minimum.outer(*away) / rim, 1)
+    pixels = np.dstack([part, alpha * 255]).astype(np.uint8)
+    if (scale := size / max(height, width)) < 1:
+        extent = round(width * scale), round(height * scale)
+        pixels = cv2.resize(pixels, extent, interpolation=cv2.INTER_AREA)
+    core = (x1 - left) / width, (y1 - top) / height, (x2 - left) / width, (y2 - top) / height
+    return replace(cut_out(pixels), core=core)
 
 
 # -- colours ----------------------------------------------------------------------------------
@@ -286,7 +288,7 @@ def _over(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 def _core(cutout: Cutout, width: int, height: int, across: int, down: int) -> np.ndarray:
     """The mask of a mark that was cut out of a photo: its box there."""
     assert cutout.core is not None
-    left, top, right, bottom = (np.array(cutout.core) * [width, height] * 2).round().astype(int)
+    left, top, right, bottom = (np.array(cutout.core) * ([width, height] * 2)).round().astype(int)
     mask = np.zeros((height + 2 * down, width + 2 * across), np.float32)
     mask[down + top : down + bottom, across + left : across + right] = 1
     return mask
@@ -332,8 +334,10 @@ def _plate_colour(rng: Generator, cutout: Cutout) -> np.ndarray:
 
 def _painted(rng: Generator, inwards: np.ndarray, colour: np.ndarray, rim: float) -> np.ndarray:
     """A plate ``(h, w, 4)`` of a colour, with an edge of another one where ``rim`` is not 0."""
-    alpha = (inwards + 0.5).clip(0, 1)[..., None]
     edge = rng.choice([WHITE, BLACK, vivid(rng)]) if rim else colour
-    middle = (inwards + 0.5 - rim).clip(0, 1)[..., None]
-    paint = edge + (colour - edge) * middle
-    return np.dstack([paint * alpha, alpha]).astype(np.float32)
+    alpha = (inwards + 0.5).clip(0, 1)
+    paint = alpha[..., None] * np.array([*edge, 1], np.float32)
+    if rim:
+        middle = (inwards + 0.5 - rim).clip(0, 1)
+        paint[..., :3] += middle[..., None] * (colour - edge)
+    return paint

@@ -64,10 +64,14 @@ class View(NamedTuple):
         return self._replace(matrix=shift @ self.matrix)
 
 
-def choose_view(rng: Generator, width: int, height: int) -> View:
-    """A view of a print of this size, about as large as it is, its middle at 0, 0."""
+def choose_view(rng: Generator, width: int, height: int, steady: bool = False) -> View:
+    """A view of a print of this size, about as large as it is, its middle at 0, 0.
+
+    Args:
+        steady: turn it less, for a mark whose box would not be tight any more.
+    """
     wide = 0.35 if rng.random() < 0.15 else 0.1
-    roll, (yaw, pitch) = rng.normal(0, wide), rng.normal(0, 0.3, 2).clip(-0.8, 0.8)
+    roll, yaw, pitch = rng.normal(0, (wide, 0.3, 0.3)).clip(-0.8, 0.8) * (0.3 if steady else 1)
     stretch = math.exp(rng.normal(0, 0.08))
     turn = _turn(0, 1, roll) @ _turn(0, 2, yaw) @ _turn(1, 2, pitch)
     distance = rng.uniform(1.5, 5) * max(width, height)
@@ -153,11 +157,11 @@ def lay(rng: Generator, photo: np.ndarray, patch: Patch) -> None:
     surface = photo[rows, columns]
     pixels, _ = patch.cut(rows, columns)
     pixels = _softened(rng, pixels)
-    alpha = pixels[..., 3:] * (rng.uniform(0.7, 1) if rng.random() < SHEER else 1)
-    paint = (
-        pixels[..., :3] * (alpha / np.maximum(pixels[..., 3:], 1e-6)) * _light(rng, photo, surface)
-    )
-    surface += paint - surface * alpha
+    if rng.random() < SHEER:
+        pixels = pixels * np.float32(rng.uniform(0.7, 1))
+    light = _light(rng, photo, surface)
+    surface *= 1 - pixels[..., 3:]
+    surface += pixels[..., :3] * light
 
 
 def inside(patch: Patch, size: int) -> tuple[slice, slice]:
@@ -266,8 +270,8 @@ def _clutter(rng: Generator, surface: np.ndarray) -> None:
         elif kind == 2:
             cv2.fillPoly(surface, [cv2.boxPoints(box).astype(np.int32)], colour, cv2.LINE_AA)
         else:
-            ends = cv2.boxPoints(box).astype(int)[[0, 2]].tolist()
-            cv2.line(surface, *ends, colour, int(rng.integers(1, 7)), cv2.LINE_AA)
+            start, _, end, _ = cv2.boxPoints(box).astype(int).tolist()
+            cv2.line(surface, start, end, colour, int(rng.integers(1, 7)), cv2.LINE_AA)
 
 
 def _letters(
@@ -276,7 +280,9 @@ def _letters(
     text = "".join(rng.choice(list(LETTERS), rng.integers(2, 10)))
     scale = max(0.3, width / 20 / len(text))
     thick, font = max(1, round(scale * rng.uniform(1, 4))), int(rng.choice(FONTS))
-    cv2.putText(surface, text, np.int32(place), font, scale, colour, thick, cv2.LINE_AA)
+    cv2.putText(
+        surface, text, (int(place[0]), int(place[1])), font, scale, colour, thick, cv2.LINE_AA
+    )
 
 
 def _grain(rng: Generator, width: int, height: int) -> np.ndarray:
@@ -308,7 +314,8 @@ def photograph(rng: Generator, scene: np.ndarray) -> Pixels:
     pixels = (scene * 255).clip(0, 255).astype(np.uint8)
     if chance[3] < 0.6:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 92))]
-        pixels = cv2.imdecode(cv2.imencode(".jpg", pixels, quality)[1], cv2.IMREAD_COLOR)
+        _, data = cv2.imencode(".jpg", pixels, quality)
+        pixels = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     return pixels
 
 

@@ -140,7 +140,7 @@ class Stage:
             scale: the root of its area; it is made smaller where there is no room.
         """
         for attempt in range(TRIES):
-            extent = self._extent(cutout, scale * 0.75**attempt)
+            extent = self._extent(cutout, max(scale * 0.75**attempt, SCALES[0] * self.size))
             if self._added(rng, cutout, label, *extent):
                 return
 
@@ -149,7 +149,7 @@ class Stage:
         plate = self._plate(rng, cutout)
         across, down = margins(plate, width, height)
         full = width + 2 * across, height + 2 * down
-        view = self._placed(rng, choose_view(rng, *full), *full)
+        view = self._placed(rng, choose_view(rng, *full, steady=cutout.core is not None), *full)
         if view is None:
             return False
         place = self._bounds(view.corners(*full))
@@ -163,7 +163,8 @@ class Stage:
         return True
 
     def _extent(self, cutout: Cutout, scale: float) -> tuple[int, int]:
-        """Width and height of a mark, which is no longer than the photo."""
+        """Width and height of a mark, no longer than the photo and not much enlarged."""
+        scale = min(scale, 1.5 * math.sqrt(math.prod(cutout.levels[0].shape[:2])))
         stretch = math.sqrt(cutout.aspect)
         scale = min(scale, 0.95 * self.size / max(stretch, 1 / stretch))
         return max(4, round(scale * stretch)), max(4, round(scale / stretch))
@@ -204,6 +205,7 @@ class Stage:
         top, bottom = rows.start + int(down[0]), rows.start + int(down[-1]) + 1
         if min(right - left, bottom - top) < SMALLEST:
             return False
+        self.owner[top:bottom, left:right] = TAKEN
         owner = self.owner[rows, columns]
         owner[pixels[..., 3] > 0.1] = TAKEN
         if label >= 0:

@@ -1,0 +1,302 @@
+"""Scenes as a data source: a detector learns from clean marks, and is measured on what you have.
+
+Training scenes are drawn when they are asked for, each epoch others, by worker processes if there
+are any (``trainer.num_workers``). Validation and test scenes are drawn once: they depend on
+``data_seed`` and their place alone, neither on the seed of the run nor on the epoch.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from marketorch.data.annotation_formats import splits_in
+from marketorch.data.boxes import BoxDataset, DecodedBoxes
+from marketorch.data.detection import DetectionData
+from marketorch.data.marks import Mark, draw_svg, read_marks
+from marketorch.data.pictures import Pixels, as_tensor
+from marketorch.data.reading import some
+from marketorch.data.synthetic import mark_drawings
+from marketorch.data.synthetic.mark_printing import Cutout, cut_out
+from marketorch.data.synthetic.scene_photos import read_crops, read_surfaces
+from marketorch.data.synthetic.scenes import MARKS, scene
+from marketorch.engine.task import Batch
+from marketorch.engine.tracking import say
+from marketorch.errors import DataError
+
+SPLITS = ("train", "validation", "test")
+NEAR = 0.75  # likeness of two names that may be the same, misspelt
+HELD_OUT = 10  # of so many photos, validation and test scenes have one each for themselves
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What the scenes of a split are made of, see `marketorch.data.synthetic.scenes.scene`."""
+
+    marks: list[list[Cutout]]
+    distractors: list[Cutout]
+    surfaces: list[Pixels]
+    crops: list[list[Cutout]] | None
+    size: int
+
+    def draw(self, *seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The scene of a seed: photo ``(3, S, S)``, boxes ``(n, 4)``, labels ``(n,)``."""
+        rng = np.random.default_rng(seed)
+        photo, boxes, labels = scene(
+            rng, self.marks, self.distractors, self.surfaces, self.size, crops=self.crops
+        )
+        return as_tensor([photo])[0], torch.from_numpy(boxes), torch.from_numpy(labels)
+
+
+class SceneDataset(BoxDataset):
+    """Scenes that are drawn when they are asked for; batches are those of `BoxDataset`.
+
+    A scene depends on ``seed`` and on torch's generator, which the loader sets by the seed of the
+    run, the epoch and the place. So its boxes are not known before: ``boxes`` is empty.
+    """
+
+    def __init__(self, stock: Stock, number: int, seed: int) -> None:
+        super().__init__(torch.zeros(0, 3, stock.size, stock.size, dtype=torch.uint8), [])
+        self.stock, self.number, self.seed = stock, number, seed
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, place: int) -> Batch:
+        """One scene."""
+        image, boxes, labels = self.stock.draw(self.seed, int(torch.randint(2**62, ())))
+        about = {"frames": torch.tensor([1.0, 0.0, 0.0]), "index": torch.tensor(place)}
+        return {"images": image, "boxes": boxes, "labels": labels} | about
+
+
+class SceneData:
+    """Scenes for training; for validation and test, scenes or annotated photos.
+
+    Args:
+        marks: folder of the marks to find, see `marketorch.data.marks.read_marks`; None: marks of
+            invented brands.
+        distractors: folder of other marks, that are seen but not looked for; None: invented ones.
+        backgrounds: folder of photos to put marks on, in which no such mark is seen; or annotations
+            of photos in which there are some, whose other parts are taken. None: surfaces are
+            drawn. Where validation or test photos are scenes as well, they have a tenth of the
+            photos for themselves.
+        crops: annotations of marks that are cut out of their photos and pasted as well.
+        images: folder of the annotated photos, if it is not the one that the format has.
+        validation, test: annotations, in any form that `DetectionData` reads, to measure on real
+            photos. Boxes of classes that are no mark's are left out, their photos stay.
+        class_names: from the annotations' classes to those of the marks.
+        num_train: scenes of an epoch.
+        num_validation, num_test: scenes of these splits, where there are no annotations.
+        size: side S of a scene in pixels.
+        data_seed: of the scenes.
+        max_backgrounds: photos that are kept in memory at most.
+        on_bad: ``error`` or ``skip`` for marks and photos that cannot be used.
+
+    Raises:
+        DataError: on reading, with the file, what was found and what was expected.
+    """
+
+    def __init__(
+        self,
+        *,
+        marks: str | None = None,
+        distractors: str | None = None,
+        backgrounds: str | None = None,
+        crops: str | None = None,
+        images: str | None = None,
+        validation: str | None = None,
+        test: str | None = None,
+        class_names: dict[Any, str] | None = None,
+        num_train: int = 4_000,
+        num_validation: int = 400,
+        num_test: int = 400,
+        size: int = 320,
+        data_seed: int = 0,
+        max_backgrounds: int = 1_000,
+        on_bad: str = "error",
+    ) -> None:
+        if on_bad not in ("error", "skip"):
+            raise DataError(f"data.on_bad is '{on_bad}'; expected error or skip.")
+        sizes = {"train": num_train, "validation": num_validation, "test": num_test}
+        if min(sizes.values()) < 0 or min(size, max_backgrounds) < 1 or data_seed < 0:
+            raise DataError(
+                "data.num_train, data.num_validation, data.num_test and data.data_seed must not be "
+                "negative; data.size and data.max_backgrounds must be 1 or more."
+            )
+        self.folders = {"marks": marks, "distractors": distractors}
+        self.backgrounds, self.crops, self.images = backgrounds, crops, images
+        self.annotated = {"validation": validation, "test": test}
+        self.class_names = {str(key): name for key, name in (class_names or {}).items()}
+        self.sizes, self.size, self.data_seed = sizes, size, data_seed
+        self.max_backgrounds, self.on_bad = max_backgrounds, on_bad
+        self._made: dict[str, BoxDataset] = {}
+
+    # -- the DataSource protocol --------------------------------------------------------------
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """Classes in order, about how many training marks each has, and the form of the input."""
+        wanted = sum(number * chance for number, chance in enumerate(MARKS))
+        each = round(self.sizes["train"] * wanted / len(self.classes))
+        return {
+            "classes": self.classes,
+            "class_counts": [each] * len(self.classes),
+            "num_examples": self.sizes["train"],
+            "channels": 3,
+            "size": self.size,
+        }
+
+    def split(self, name: str) -> BoxDataset:
+        """Returns ``train``, ``validation`` or ``test``; the latter two are made once."""
+        if name not in SPLITS:
+            raise DataError(f"The data have no {name} split (found: {', '.join(SPLITS)}).")
+        if name not in self._made:
+            self._made[name] = self._split(name)
+        return self._made[name]
+
+    def inputs(self, source: str) -> BoxDataset:
+        """Reads photos to predict on, see `DetectionData.inputs`."""
+        return self._photos("the scenes").inputs(source)
+
+    def fingerprint(self) -> str:
+        """Hash of the marks, the surfaces and what else says what training scenes look like."""
+        stock = self._stock("train")
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(f"{self.classes} {self.sizes['train']} {self.size} {self.data_seed}".encode())
+        groups = [*stock.marks, stock.distractors, *(stock.crops or [])]
+        for pixels in (cutout.levels[0] for group in groups for cutout in group):
+            digest.update(f"{pixels.shape}".encode() + pixels.tobytes())
+        for photo in stock.surfaces:
+            digest.update(f"{photo.shape}".encode() + photo.tobytes())
+        return digest.hexdigest()
+
+    # -- marks and photos ---------------------------------------------------------------------
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The classes of the marks, by the alphabet."""
+        return sorted({mark.name for mark in self._marks})
+
+    @cached_property
+    def _marks(self) -> list[Mark]:
+        return self._read("marks", mark_drawings.MARKS)
+
+    def _read(self, key: str, drawings: dict[str, str]) -> list[Mark]:
+        """The marks in a folder or, if none is named, the drawings."""
+        folder = self.folders[key]
+        if folder is not None:
+            return read_marks(folder, side=self.size, on_bad=self.on_bad)
+        drawn = zip(drawings, draw_svg(list(drawings.values()), side=self.size), strict=True)
+        return [Mark(name, found, name) for name, found in drawn if not isinstance(found, str)]
+
+    @cached_property
+    def _cutouts(self) -> tuple[list[list[Cutout]], list[Cutout]]:
+        """The marks of each class, and those that are not looked for."""
+        others = self._read("distractors", mark_drawings.DISTRACTORS)
+        if both := sorted({mark.name for mark in others} & set(self.classes)):
+            raise DataError(
+                f"{some(both)}: these are marks to find and distractors as well "
+                "(data.marks, data.distractors)."
+            )
+        marks = [[cut_out(m.pixels) for m in self._marks if m.name == c] for c in self.classes]
+        return marks, [cut_out(mark.pixels) for mark in others]
+
+    @cached_property
+    def _surfaces(self) -> list[Pixels]:
+        if self.backgrounds is None:
+            return []
+        limits = {"size": self.size, "most": self.max_backgrounds}
+        return read_surfaces(self.backgrounds, self.images, **limits, on_bad=self.on_bad)
+
+    @cached_property
+    def _crops(self) -> list[list[Cutout]] | None:
+        if self.crops is None:
+            return None
+        number = {name: place for place, name in enumerate(self.classes)}
+        number |= {key: number[name] for key, name in self.class_names.items() if name in number}
+        return read_crops(self.crops, self.images, number, size=self.size, on_bad=self.on_bad)
+
+    def _stock(self, name: str) -> Stock:
+        marks, distractors = self._cutouts
+        crops = self._crops if name == "train" else None
+        return Stock(marks, distractors, self._surfaces_of(name), crops, self.size)
+
+    def _surfaces_of(self, name: str) -> list[Pixels]:
+        """The photos that scenes of a split stand on; if there are few, all splits share them."""
+        drawn = [split for split in SPLITS[1:] if self.annotated[split] is None]
+        if len(self._surfaces) < HELD_OUT:
+            return self._surfaces
+        if name in drawn:
+            return self._surfaces[drawn.index(name) :: HELD_OUT]
+        return [s for i, s in enumerate(self._surfaces) if i % HELD_OUT >= len(drawn)]
+
+    # -- splits -------------------------------------------------------------------------------
+
+    def _split(self, name: str) -> BoxDataset:
+        if name == "train":
+            return SceneDataset(self._stock(name), self.sizes[name], self.data_seed)
+        path = self.annotated[name]
+        return self._drawn(name) if path is None else self._real(name, path)
+
+    def _drawn(self, name: str) -> DecodedBoxes:
+        """Scenes that depend on ``data_seed``, the split and their places alone."""
+        stock, split = self._stock(name), SPLITS.index(name)
+        scenes = [stock.draw(self.data_seed, split, place) for place in range(self.sizes[name])]
+        images, boxes, labels = map(list, zip(*scenes, strict=True)) if scenes else ([], [], [])
+        empty = torch.zeros(0, 3, self.size, self.size, dtype=torch.uint8)
+        ids = [f"{name} scene {place + 1}" for place in range(len(scenes))]
+        return DecodedBoxes(torch.stack(images) if images else empty, boxes, labels, ids=ids)
+
+    def _real(self, name: str, path: str) -> BoxDataset:
+        """Annotated photos with the boxes of those classes that there are marks of."""
+        data = self._photos(splits_in(path, "auto").get(name, path))
+        dataset, found = data.split("train"), data.schema["classes"]
+        assert dataset.labels is not None
+        _check_names(self.classes, found, path)
+        if extra := [name for name in found if name not in self.classes]:
+            say(f"{path}: boxes of {some(extra)} are left out; there is no mark of these.")
+        number = {name: place for place, name in enumerate(self.classes)}
+        table = torch.tensor([number.get(name, -1) for name in found])
+        for place, labels in enumerate(dataset.labels):
+            own = table[labels]
+            dataset.labels[place] = own[own >= 0]
+            dataset.boxes[place] = dataset.boxes[place][own >= 0]
+        return dataset
+
+    def _photos(self, path: str) -> DetectionData:
+        """All photos of some annotations, as one split."""
+        return DetectionData(
+            path=path,
+            images=self.images,
+            validation_fraction=0.0,
+            test_fraction=0.0,
+            class_names=self.class_names,
+            size=self.size,
+            min_box=0.0,
+            on_bad=self.on_bad,
+        )
+
+
+def _check_names(classes: Sequence[str], found: Sequence[str], path: str) -> None:
+    """Refuses annotations without any of the classes, and names that look misspelt."""
+    missing = [name for name in classes if name not in found]
+    rest = [name for name in found if name not in classes]
+    folded = [name.casefold() for name in rest]
+    for name in missing:
+        near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=NEAR)
+        if near or len(missing) == len(classes):
+            like = f" Did you mean '{rest[folded.index(near[0])]}'?" if near else ""
+            raise DataError(
+                f"{path} has no class '{name}', of which there is a mark.{like} data.class_names "
+                f"leads from the annotations' classes to the marks'. Found: {some(found, 30)}."
+            )
+    if missing:
+        say(f"{path}: no photo is annotated with {some(missing)}; these are not measured.")
