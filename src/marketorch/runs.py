@@ -19,6 +19,7 @@ from marketorch import config as configs
 from marketorch.engine import checkpoint, distributed
 from marketorch.engine.evaluation import evaluate as measure
 from marketorch.engine.evaluation import join_ranks, predict_all
+from marketorch.engine.hardware import lay_out
 from marketorch.engine.loading import derive_seed
 from marketorch.engine.task import (
     Dataset,
@@ -29,7 +30,7 @@ from marketorch.engine.task import (
     prepare,
 )
 from marketorch.engine.tracking import console, say, table, write_json
-from marketorch.engine.trainer import Trainer, lay_out
+from marketorch.engine.trainer import Trainer
 from marketorch.errors import CheckpointError, ConfigError, closest
 
 VERSIONS = ("torch", "transformers", "datasets", "hydra-core", "torchmetrics")

@@ -10,7 +10,7 @@ import torch
 from drawings import SIDE, canvas, photos
 from PIL import Image
 
-from marketorch.data.face_photos import NO_FACE, FaceDecoder, FacesInPhotos
+from marketorch.data.face_photos import NO_FACE, FaceDecoder, FacesInPhotos, caption
 from marketorch.data.faces import Face, FaceFinder, crop, drawn
 from marketorch.data.images import ImageData
 from marketorch.errors import ConfigError, DataError
@@ -131,6 +131,13 @@ def test_training_reads_the_largest_face_or_the_middle(tmp_path: Path) -> None:
     by_name = dict(zip(data.split("train").ids, images, strict=True))
     assert by_name["x/none.png"].float().std() < 1
     assert by_name["x/two.png"].float().std() > 20
+
+
+def test_a_caption_tells_the_label_scores_and_other_answers() -> None:
+    row = {"image": "a.png", "face": 1, "x": 1.0, "y": 2.0, "side": 9.0, "angle": 0.0}
+    row |= {"label": "happy", "probability": 0.973, "p_happy": 0.973, "valence": 0.87}
+    row |= {"smile": "posed", "p_smile_posed": 0.8}
+    assert caption(row) == "happy 97%, valence +0.9, posed"
 
 
 def test_a_photo_is_searched_for_faces_once(

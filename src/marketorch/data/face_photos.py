@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from marketorch.engine.task import Row
 from marketorch.errors import DataError
 
 NO_FACE = "no face"
+TOLD = {"image", "face", "x", "y", "side", "angle", "label", "probability"}  # columns of any face
 
 
 class FaceDecoder(Decoder):
@@ -90,15 +92,14 @@ class FacesInPhotos(DecodedImages):
     def draw(self, rows: Sequence[Row], folder: Path) -> list[Path]:
         """Writes each photo that has faces with their frames and what ``rows`` say of them."""
         folder.mkdir(parents=True, exist_ok=True)
-        written = []
+        written: list[Path] = []
         for path in self.photos:
             own = [row for row in rows if row["image"] == str(path) and "face" in row]
             if not own:
                 continue
             faces = [face_of(row) for row in own]
-            captions = [f"{row['label']} {row['probability']:.0%}" for row in own]
-            picture = drawn(read_photo(path, "RGB"), faces, captions)
-            target = free_name(folder, path.stem)
+            picture = drawn(read_photo(path, "RGB"), faces, [caption(row) for row in own])
+            target = free_name(folder, path.stem, written)
             Image.fromarray(picture).save(target)
             written.append(target)
         return written
@@ -116,7 +117,17 @@ def face_of(row: Row) -> Face:
     return Face((row["x"], row["y"], side, side), row["angle"], None, 1.0)
 
 
-def free_name(folder: Path, stem: str) -> Path:
+def caption(row: Row) -> str:
+    """What is written at a face: its label, then scores such as its valence and other answers."""
+    words = [f"{row['label']} {row['probability']:.0%}"]
+    for name, value in row.items():
+        if name in TOLD or name.startswith("p_"):
+            continue
+        words.append(value if isinstance(value, str) else f"{name} {value:+.1f}")
+    return ", ".join(words)
+
+
+def free_name(folder: Path, stem: str, taken: Sequence[Path]) -> Path:
     """A picture's file name that no other photo of the same name has taken."""
-    names = [stem, *(f"{stem}_{i}" for i in range(2, 10_000))]
-    return next(folder / f"{name}.jpg" for name in names if not (folder / f"{name}.jpg").exists())
+    names = itertools.chain([stem], (f"{stem}_{i}" for i in itertools.count(2)))
+    return next(path for name in names if (path := folder / f"{name}.jpg") not in taken)

@@ -6,7 +6,7 @@ import resource
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from marketorch.engine import distributed
 from marketorch.engine.task import Batch
@@ -20,6 +20,13 @@ def channels_last(batch: Batch) -> Batch:
         else value
         for name, value in batch.items()
     }
+
+
+def lay_out(module: nn.Module, device: torch.device, channels_last: bool) -> None:
+    """Moves a module to its device and, if asked for, gives its convolutions their fast layout."""
+    module.to(device)
+    if channels_last:
+        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def used(device: torch.device, dtype: torch.dtype) -> dict[str, Any]:

@@ -213,7 +213,7 @@ class Trainer:
         else:
             resuming.announce_changes(state, self.record)
             self.task.load_state_dict(state["task"])
-        lay_out(self.task, self.device, self.channels_last)
+        hardware.lay_out(self.task, self.device, self.channels_last)
 
     def _build(self, factory: optim.OptimizerFactory, state: dict[str, Any] | None) -> None:
         """Optimizers, length of the run, and a restored state if there is one."""
@@ -358,10 +358,3 @@ class Trainer:
             "seed": self.seed,
             **hardware.used(self.device, self.dtype),
         }
-
-
-def lay_out(task: Task, device: torch.device, channels_last: bool) -> None:
-    """Moves a task to its device and, if asked for, gives its convolutions their fast layout."""
-    task.to(device)
-    if channels_last:
-        task.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
