@@ -368,8 +368,8 @@ def test_marks_from_a_folder_are_measured_on_annotated_photos(tmp_path: Path) ->
     for name in ("Hestrum", "Morva"):
         (folder / f"{name}.svg").write_text(mark_drawings.MARKS[name])
     path = annotated(tmp_path / "real", ["Else", "MORVA.", "Hestrum"], 6)
-    data = SceneData(**SMALL, marks=str(folder), validation=str(path), crops=str(path),
-                     backgrounds=str(path), class_names={"MORVA.": "Morva"})  # fmt: skip
+    data = SceneData(**SMALL, marks=str(folder), validation=str(path), backgrounds=str(path),
+                     class_names={"MORVA.": "Morva"})  # fmt: skip
     assert data.schema["classes"] == ["Hestrum", "Morva"]
     real = data.split("validation")
     assert isinstance(real, BoxDataset)
@@ -377,11 +377,7 @@ def test_marks_from_a_folder_are_measured_on_annotated_photos(tmp_path: Path) ->
     assert [labels.tolist() for labels in real.labels] == [[], [1], [0], [], [1], [0]]
     assert [len(boxes) for boxes in real.boxes] == [0, 1, 1, 0, 1, 1]
     np.testing.assert_allclose(real.boxes[1][0], [52.8, 21.6, 81.6, 40.8], atol=0.6)
-    stock = data._stock("train")
-    assert stock.crops is not None
-    assert [len(crops) for crops in stock.crops] == [2, 2]
-    assert data._stock("test").crops is None
-    assert stock.surfaces[0].shape == (89, 200, 3)
+    assert data._stock("train").surfaces[0].shape == (89, 200, 3)
     misspelt = SceneData(**SMALL, marks=str(folder), test=str(path))
     with pytest.raises(DataError, match=r"no class 'Morva'.*Did you mean 'MORVA\.'"):
         misspelt.split("test")
@@ -389,6 +385,42 @@ def test_marks_from_a_folder_are_measured_on_annotated_photos(tmp_path: Path) ->
     nothing = SceneData(**SMALL, marks=str(folder), test=str(other))
     with pytest.raises(DataError, match=r"no class 'Hestrum'.*Found: Else, Thing"):
         nothing.split("test")
+
+
+def test_classes_are_those_of_the_marks_and_of_the_crops(tmp_path: Path) -> None:
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    for name in ("Hestrum", "Morva"):
+        (folder / f"{name}.svg").write_text(mark_drawings.MARKS[name])
+    path = annotated(tmp_path / "real", ["Else", "MORVA."], 6)
+    data = SceneData(**SMALL, marks=str(folder), crops=str(path), class_names={"MORVA.": "Morva"})
+    assert data.schema["classes"] == ["Else", "Hestrum", "Morva"]
+    stock = data._stock("train")
+    assert stock.crops is not None
+    assert [len(crops) for crops in stock.crops] == [3, 0, 3]
+    assert [len(marks) for marks in stock.marks] == [0, 1, 1]
+    drawn = torch.cat([stock.draw(seed)[2] for seed in range(40)])
+    assert set(drawn.tolist()) == {0, 1, 2}
+    unseen = data._stock("validation")  # crops are for training alone
+    assert unseen.crops is None
+    assert set(torch.cat([unseen.draw(seed)[2] for seed in range(20)]).tolist()) == {1, 2}
+
+
+def test_annotated_photos_are_trained_on_beside_the_scenes(tmp_path: Path) -> None:
+    path = annotated(tmp_path / "real", ["Morva", "Else"], 4)
+    plain, mixed = SceneData(**SMALL), SceneData(**SMALL, photos=str(path))
+    number, train = len(plain.split("train")), mixed.split("train")
+    assert len(train) == mixed.schema["num_examples"] == number + 4
+    one = train[number + 2]
+    assert one["index"] == number + 2
+    assert one["labels"].tolist() == [mixed.classes.index("Morva")]
+    np.testing.assert_allclose(one["boxes"][0], [52.8, 21.6, 81.6, 40.8], atol=0.6)
+    assert len(train[number + 1]["labels"]) == 0  # there is no mark of the class Else
+    extra = np.array(mixed.schema["class_counts"]) - plain.schema["class_counts"]
+    assert extra.sum() == extra[mixed.classes.index("Morva")] == 2
+    assert mixed.fingerprint() != plain.fingerprint()
+    batch = train.collate([train[0], train[number]])
+    assert batch["images"].shape == (2, 3, SMALL["size"], SMALL["size"])
 
 
 def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
@@ -409,9 +441,10 @@ def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
     (tmp_path / "2.png").write_bytes(b"no photo")
     with pytest.raises(DataError, match=r"2\.png"):
         SceneData(**SMALL, backgrounds=str(tmp_path)).split("train")
-    unrelated = annotated(tmp_path / "real", ["Else"])
-    with pytest.raises(DataError, match=r"data\.crops"):
-        SceneData(**SMALL, crops=str(unrelated)).split("train")
+    small = annotated(tmp_path / "real", ["Else"])
+    small.write_text(small.read_text().replace("60, 40]", "60, 4]"))
+    with pytest.raises(DataError, match=r"no mark, large enough.*data\.crops"):
+        SceneData(**SMALL, crops=str(small)).split("train")
 
 
 def test_the_fingerprint_follows_what_training_sees(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from marketorch.data.annotation_formats import splits_in
+from marketorch.data.annotation_formats import read_annotations, splits_in
 from marketorch.data.boxes import BoxDataset, DecodedBoxes
 from marketorch.data.detection import DetectionData
 from marketorch.data.marks import Mark, draw_svg, read_marks
@@ -61,17 +61,27 @@ class SceneDataset(BoxDataset):
 
     A scene depends on ``seed`` and on torch's generator, which the loader sets by the seed of the
     run, the epoch and the place. So its boxes are not known before: ``boxes`` is empty.
+
+    Args:
+        stock: what scenes are made of.
+        number: scenes.
+        seed: of the scenes.
+        photos: annotated photos that follow the scenes.
     """
 
-    def __init__(self, stock: Stock, number: int, seed: int) -> None:
+    def __init__(
+        self, stock: Stock, number: int, seed: int, photos: BoxDataset | None = None
+    ) -> None:
         super().__init__(torch.zeros(0, 3, stock.size, stock.size, dtype=torch.uint8), [])
-        self.stock, self.number, self.seed = stock, number, seed
+        self.stock, self.number, self.seed, self.photos = stock, number, seed, photos
 
     def __len__(self) -> int:
-        return self.number
+        return self.number + (len(self.photos) if self.photos else 0)
 
     def __getitem__(self, place: int) -> Batch:
-        """One scene."""
+        """One scene or photo."""
+        if self.photos and place >= self.number:
+            return self.photos[place - self.number] | {"index": torch.tensor(place)}
         image, boxes, labels = self.stock.draw(self.seed, int(torch.randint(2**62, ())))
         about = {"frames": torch.tensor([1.0, 0.0, 0.0]), "index": torch.tensor(place)}
         return {"images": image, "boxes": boxes, "labels": labels} | about
@@ -88,16 +98,19 @@ class SceneData:
             of photos in which there are some, whose other parts are taken. None: surfaces are
             drawn. Where validation or test photos are scenes as well, they have a tenth of the
             photos for themselves.
-        crops: annotations of marks that are cut out of their photos and pasted as well.
+        crops: annotations of marks that are cut out of their photos and pasted as well; their
+            classes are looked for too, whether there is a clean mark of them or not.
+        photos: annotations of photos that are trained on as well, as they are.
         images: folder of the annotated photos, if it is not the one that the format has.
         validation, test: annotations, in any form that `DetectionData` reads, to measure on real
             photos. Boxes of classes that are no mark's are left out, their photos stay.
         class_names: from the annotations' classes to those of the marks.
-        num_train: scenes of an epoch.
+        num_train: scenes of an epoch; it has the photos besides.
         num_validation, num_test: scenes of these splits, where there are no annotations.
         size: side S of a scene in pixels.
         data_seed: of the scenes.
         max_backgrounds: photos that are kept in memory at most.
+        video_every: seconds from one frame of a video to predict on to the next.
         on_bad: ``error`` or ``skip`` for marks and photos that cannot be used.
 
     Raises:
@@ -111,6 +124,7 @@ class SceneData:
         distractors: str | None = None,
         backgrounds: str | None = None,
         crops: str | None = None,
+        photos: str | None = None,
         images: str | None = None,
         validation: str | None = None,
         test: str | None = None,
@@ -121,6 +135,7 @@ class SceneData:
         size: int = 320,
         data_seed: int = 0,
         max_backgrounds: int = 1_000,
+        video_every: float = 1.0,
         on_bad: str = "error",
     ) -> None:
         if on_bad not in ("error", "skip"):
@@ -133,10 +148,10 @@ class SceneData:
             )
         self.folders = {"marks": marks, "distractors": distractors}
         self.backgrounds, self.crops, self.images = backgrounds, crops, images
-        self.annotated = {"validation": validation, "test": test}
+        self.annotated = {"train": photos, "validation": validation, "test": test}
         self.class_names = {str(key): name for key, name in (class_names or {}).items()}
         self.sizes, self.size, self.data_seed = sizes, size, data_seed
-        self.max_backgrounds, self.on_bad = max_backgrounds, on_bad
+        self.max_backgrounds, self.video_every, self.on_bad = max_backgrounds, video_every, on_bad
         self._made: dict[str, BoxDataset] = {}
 
     # -- the DataSource protocol --------------------------------------------------------------
@@ -146,10 +161,14 @@ class SceneData:
         """Classes in order, about how many training marks each has, and the form of the input."""
         wanted = sum(number * chance for number, chance in enumerate(MARKS))
         each = round(self.sizes["train"] * wanted / len(self.classes))
+        counts = torch.full([len(self.classes)], each)
+        if self._photographed and self._photographed.labels:
+            labels = torch.cat(self._photographed.labels)
+            counts += torch.bincount(labels, minlength=len(self.classes))
         return {
             "classes": self.classes,
-            "class_counts": [each] * len(self.classes),
-            "num_examples": self.sizes["train"],
+            "class_counts": counts.tolist(),
+            "num_examples": len(self.split("train")),
             "channels": 3,
             "size": self.size,
         }
@@ -176,14 +195,22 @@ class SceneData:
             digest.update(f"{pixels.shape}".encode() + pixels.tobytes())
         for photo in stock.surfaces:
             digest.update(f"{photo.shape}".encode() + photo.tobytes())
+        if photos := self._photographed:
+            for example in map(photos.__getitem__, range(len(photos))):
+                for name in ("images", "boxes", "labels"):
+                    digest.update(example[name].numpy().tobytes())
         return digest.hexdigest()
 
     # -- marks and photos ---------------------------------------------------------------------
 
     @cached_property
     def classes(self) -> list[str]:
-        """The classes of the marks, by the alphabet."""
-        return sorted({mark.name for mark in self._marks})
+        """The classes of the marks and of the crops, by the alphabet."""
+        cropped: Sequence[str] = []
+        if self.crops is not None:
+            cropped = read_annotations(self.crops, "auto", self.images).classes
+        named = {self.class_names.get(name, name) for name in cropped}
+        return sorted(named | {mark.name for mark in self._marks})
 
     @cached_property
     def _marks(self) -> list[Mark]:
@@ -222,7 +249,14 @@ class SceneData:
             return None
         number = {name: place for place, name in enumerate(self.classes)}
         number |= {key: number[name] for key, name in self.class_names.items() if name in number}
-        return read_crops(self.crops, self.images, number, size=self.size, on_bad=self.on_bad)
+        crops = read_crops(self.crops, self.images, number, size=self.size, on_bad=self.on_bad)
+        own = zip(self.classes, self._cutouts[0], crops, strict=True)
+        if unseen := [name for name, marks, cut in own if not marks and not cut]:
+            say(
+                f"{self.crops}: {some(unseen)}: no mark, and no crop large enough; scenes have "
+                "none of these, and a detector will not learn them."
+            )
+        return crops
 
     def _stock(self, name: str) -> Stock:
         marks, distractors = self._cutouts
@@ -242,9 +276,16 @@ class SceneData:
 
     def _split(self, name: str) -> BoxDataset:
         if name == "train":
-            return SceneDataset(self._stock(name), self.sizes[name], self.data_seed)
+            stock, number = self._stock(name), self.sizes[name]
+            return SceneDataset(stock, number, self.data_seed, self._photographed)
         path = self.annotated[name]
         return self._drawn(name) if path is None else self._real(name, path)
+
+    @cached_property
+    def _photographed(self) -> BoxDataset | None:
+        """The annotated photos to train on."""
+        path = self.annotated["train"]
+        return None if path is None else self._real("train", path)
 
     def _drawn(self, name: str) -> DecodedBoxes:
         """Scenes that depend on ``data_seed``, the split and their places alone."""
@@ -258,18 +299,22 @@ class SceneData:
     def _real(self, name: str, path: str) -> BoxDataset:
         """Annotated photos with the boxes of those classes that there are marks of."""
         data = self._photos(splits_in(path, "auto").get(name, path))
-        dataset, found = data.split("train"), data.schema["classes"]
+        dataset, found, classes = data.split("train"), data.schema["classes"], self._names(name)
         assert dataset.labels is not None
-        _check_names(self.classes, found, path)
-        if extra := [name for name in found if name not in self.classes]:
+        _check_names(classes, found, path)
+        if extra := [name for name in found if name not in classes]:
             say(f"{path}: boxes of {some(extra)} are left out; there is no mark of these.")
-        number = {name: place for place, name in enumerate(self.classes)}
+        number = {name: place for place, name in enumerate(classes)}
         table = torch.tensor([number.get(name, -1) for name in found])
         for place, labels in enumerate(dataset.labels):
             own = table[labels]
             dataset.labels[place] = own[own >= 0]
             dataset.boxes[place] = dataset.boxes[place][own >= 0]
         return dataset
+
+    def _names(self, name: str) -> list[str]:
+        """What the labels of a split mean."""
+        return self.classes
 
     def _photos(self, path: str) -> DetectionData:
         """All photos of some annotations, as one split."""
@@ -281,6 +326,7 @@ class SceneData:
             class_names=self.class_names,
             size=self.size,
             min_box=0.0,
+            video_every=self.video_every,
             on_bad=self.on_bad,
         )
 

@@ -68,7 +68,7 @@ def scene(
     """Makes up a scene; equal generators give equal scenes.
 
     Args:
-        marks: of each class those that it has, one or more.
+        marks: of each class those that it has; one that has neither these nor crops is not seen.
         distractors: marks that are not looked for.
         backgrounds: photos ``(H, W, 3)`` uint8; without any, all surfaces are drawn.
         size: S.
@@ -78,7 +78,8 @@ def scene(
         The photo ``(S, S, 3)`` uint8, boxes ``(n, 4)`` float32 and classes ``(n,)`` int64.
     """
     stage = Stage(surface(rng, backgrounds, size, size))
-    labels = _cast(rng, len(marks), len(distractors))
+    there = [i for i in range(len(marks)) if marks[i] or (crops and crops[i])]
+    labels = _cast(rng, there, len(distractors))
     for label, scale in zip(labels, _scales(rng, len(labels)), strict=True):
         if label < 0:
             stage.add(rng, _any(rng, distractors), TAKEN, scale * size)
@@ -92,10 +93,10 @@ def scene(
     return photograph(rng, stage.photo), boxes, np.array(stage.labels, np.int64)
 
 
-def _cast(rng: Generator, classes: int, others: int) -> list[int]:
-    """The classes to be seen, a -1 for each distractor; now and then one class many times."""
+def _cast(rng: Generator, classes: Sequence[int], others: int) -> list[int]:
+    """Which of the classes are seen, a -1 for each distractor; at times one class many times."""
     number = int(rng.choice(len(MARKS), p=MARKS))
-    labels = rng.integers(classes, size=number)
+    labels = np.array(classes)[rng.integers(len(classes), size=number)]
     if rng.random() < 0.2:
         labels[:] = labels[:1]
     unlabelled = int(rng.choice(len(OTHERS), p=OTHERS)) if others else 0
@@ -111,7 +112,8 @@ def _scales(rng: Generator, number: int) -> list[float]:
 
 
 def _one_of(rng: Generator, marks: Sequence[Cutout], crops: Sequence[Cutout]) -> Cutout:
-    return _any(rng, crops if crops and rng.random() < CROPPED else marks)
+    chosen = crops and (not marks or rng.random() < CROPPED)
+    return _any(rng, crops if chosen else marks)
 
 
 def _any(rng: Generator, cutouts: Sequence[Cutout]) -> Cutout:
