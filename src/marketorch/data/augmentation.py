@@ -131,10 +131,10 @@ def lit(images: Tensor, brightness: float, contrast: float, colour: float = 0.0)
         draws = 2 * torch.rand(2, len(images), 1, 1, 1, device=images.device) - 1
         mean = images.mean((1, 2, 3), keepdim=True)
         spread = 1 + contrast * draws[0]
-        images = ((images - mean) * spread + mean + brightness * draws[1]).clamp(0, 1)
+        images = (images - mean).mul_(spread).add_(mean).add_(brightness * draws[1]).clamp_(0, 1)
     if colour:
         gains = 2 * torch.rand(*images.shape[:2], 1, 1, device=images.device) - 1
-        images = (images * (1 + colour * gains)).clamp(0, 1)
+        images = (images * (1 + colour * gains)).clamp_(0, 1)
     return images
 
 
