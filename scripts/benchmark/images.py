@@ -30,7 +30,6 @@ where they enter the network. Sides take turns (see `rounds`); only ratios count
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import partial
 from typing import Any
 
@@ -45,7 +44,7 @@ from image_peers import (
     train_with_timm,
     train_with_torchvision,
 )
-from rounds import CLOCKS, WARM_UP, Meter, Side, Speed, alternate, ratios, summary
+from rounds import CLOCKS, WARM_UP, Meter, Side, Speed, alternate, fit, ratios, summary
 from torch import nn
 from torch.optim import Optimizer
 
@@ -61,7 +60,6 @@ from marketorch.models.compact_cnn import CompactCNN
 from marketorch.models.torchvision_classifier import TorchvisionClassifier
 from marketorch.tasks.image_classification import ImageClassification
 
-NEVER = 1_000_000  # steps or epochs that no round reaches
 FACES = 8192  # embedded ones, drawn in seconds
 INFERENCE_BATCHES = (1, 256)
 MODELS = {
@@ -91,27 +89,17 @@ def sgd(module: nn.Module) -> list[Optimizer]:
 def train_with_ours(
     model: str, schema: dict[str, Any], train: DecodedImages, work: Work, seed: int, steps: int
 ) -> Speed:
-    """One round of `Trainer.fit`: its speed over ``steps`` steps after the warm-up.
-
-    The "log" event comes after the warm-up and after the last step, before it is saved.
-    """
+    """One round of `Trainer.fit`: its speed over ``steps`` steps after the warm-up."""
     torch.manual_seed(seed)
     task = ImageClassification(model=MODELS[model], schema=schema, augment=AUGMENT)
-    meter, last = Meter(task.model, work.device), WARM_UP + steps
-    with tempfile.TemporaryDirectory() as folder:
-        Trainer(
-            run_dir=folder,
-            seed=seed,
-            device=str(work.device),
-            epochs=NEVER,
-            max_steps=last,
-            batch_size=work.batch_size,
-            eval_every=NEVER,
-            log_every=WARM_UP,
-            channels_last=True,
-            on_event=lambda name, t: name == "log" and meter.stamp(t.position.step, last),
-        ).fit(task, train, None, sgd)
-    return meter.speed()
+    trainer = partial(
+        Trainer,
+        seed=seed,
+        device=str(work.device),
+        batch_size=work.batch_size,
+        channels_last=True,
+    )
+    return fit(trainer, task, train, sgd, Meter(task.model, work.device), WARM_UP + steps)
 
 
 def compare_training(model: str, data: Any, name: str, options: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ On a machine that others use too, one thread (``OMP_NUM_THREADS=1``) and the pro
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,9 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from marketorch import Task
 from marketorch.engine.tracking import say
 
 WARM_UP = 5  # steps at the start of every round that are not timed
+NEVER = 1_000_000  # steps or epochs that no round reaches
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Side = Callable[[int, int], "Speed"]
 """Runs one round: (seed, timed steps) to its speed."""
@@ -79,6 +82,23 @@ class Meter:
         return Speed(*(b - a for a, b in zip(start, end, strict=True)))
 
 
+def fit(trainer: Any, task: Task, train: Any, optimizer: Any, meter: Meter, last: int) -> Speed:
+    """Runs `Trainer.fit` for ``last`` steps and returns its speed after the warm-up.
+
+    The "log" event comes after the warm-up and after the last step, before it is saved.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        trainer(
+            run_dir=folder,
+            epochs=NEVER,
+            max_steps=last,
+            eval_every=NEVER,
+            log_every=WARM_UP,
+            on_event=lambda name, t: name == "log" and meter.stamp(t.position.step, last),
+        ).fit(task, train, None, optimizer)
+    return meter.speed()
+
+
 def alternate(sides: dict[str, Side], *, rounds: int, steps: int) -> dict[str, list[Speed]]:
     """Runs every side once unrecorded, then ``rounds`` times, a seed and an order a round."""
     for run in sides.values():
@@ -98,7 +118,12 @@ def ratios(upper: list[Speed], lower: list[Speed]) -> tuple[str, str]:
     return f"{median(values):.2f}", f"{min(values):.2f}–{max(values):.2f}"
 
 
+def middle(speeds: list[Speed]) -> float:
+    """Median examples a second."""
+    return median(s.rate for s in speeds)
+
+
 def summary(speeds: list[Speed]) -> tuple[str, str]:
     """Median examples a second, and token positions computed an example."""
     positions = sum(s.positions for s in speeds) / sum(s.examples for s in speeds)
-    return f"{median(s.rate for s in speeds):,.0f}", f"{positions:.1f}"
+    return f"{middle(speeds):,.0f}", f"{positions:.1f}"

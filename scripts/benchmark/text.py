@@ -31,7 +31,7 @@ from typing import Any
 import torch
 import transformers
 from hf_trainer import save_checkpoint, train_with_trainer
-from rounds import CLOCKS, WARM_UP, Meter, Side, Speed, alternate, ratios, summary
+from rounds import CLOCKS, WARM_UP, Meter, Side, Speed, alternate, fit, ratios, summary
 
 from marketorch import Task, Trainer, build, build_task, compose
 from marketorch.command_line import split_option
@@ -46,7 +46,6 @@ from marketorch.models.pretrained_text import PretrainedText
 from marketorch.tasks.text_classification import TextClassification
 
 BATCH_SIZE, LR, MAX_LENGTH = 64, 1e-4, 128
-NEVER = 1_000_000  # steps or epochs that no round reaches
 DEFAULTS = {
     "rounds": "4",
     "steps": "40",
@@ -57,23 +56,6 @@ DEFAULTS = {
     "only": "",
     "clock": "wall",
 }
-
-
-def fit(trainer: Any, task: Task, train: Any, optimizer: Any, meter: Meter, last: int) -> Speed:
-    """Runs `Trainer.fit` for ``last`` steps and returns its speed after the warm-up.
-
-    The "log" event comes after the warm-up and after the last step, before it is saved.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        trainer(
-            run_dir=folder,
-            epochs=NEVER,
-            max_steps=last,
-            eval_every=NEVER,
-            log_every=WARM_UP,
-            on_event=lambda name, t: name == "log" and meter.stamp(t.position.step, last),
-        ).fit(task, train, None, optimizer)
-    return meter.speed()
 
 
 # -- throughput -------------------------------------------------------------------------------
