@@ -1,6 +1,7 @@
 """Measures a run: python scripts/evaluate.py run=RUN_DIR [split=test] [baselines=false].
 
-Any other key=value overrides the run's config; ``torchrun`` shares the work between processes.
+``baselines=[majority]`` fits other baselines than those of the run's config. Any other key=value
+overrides that config, too; ``torchrun`` shares the work between processes.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ def main(arguments: list[str]) -> None:
     """Writes RUN_DIR/evaluation and prints the run beside its baselines."""
     run, overrides = split_option(arguments, "run")
     split, overrides = split_option(overrides, "split")
-    baselines, overrides = split_option(overrides, "baselines")
+    baselines, others = split_option(overrides, "baselines")
     if run is None:
         raise ConfigError(f"run=RUN_DIR is missing. Usage: {__doc__}")
-    beside = yes_or_no("baselines", baselines or "true")
-    evaluate(run, split or "test", overrides, baselines=beside)
+    if baselines and baselines.startswith("["):
+        evaluate(run, split or "test", overrides)
+    else:
+        beside = yes_or_no("baselines", baselines or "true")
+        evaluate(run, split or "test", others, baselines=beside)
 
 
 if __name__ == "__main__":
