@@ -4,10 +4,14 @@
 class's probability (a triage list), ``contains=TEXT`` keeps the rows that mention TEXT, ``top=N``
 keeps the first N. A recommender takes ``input="260 1196"`` (a history of items), ``input=user:42``
 (a user of the log), ``input=item:260`` (what goes with an item) or an event log, and
-``exclude="1 2"``, items never to recommend. A classifier of faces takes a photo or a folder;
-``draw=FOLDER`` writes the photos with what it found, and ``also=RUN_DIR`` adds the answers of a
-second run (genuine or posed smiles, say). Any other key=value
-overrides the run's config (data.text=body, say).
+``exclude="1 2"``, items never to recommend.
+
+A classifier of faces takes a photo or a folder, a detector of brands a video as well (a frame every
+``data.video_every`` seconds). ``draw=FOLDER`` writes the photos in which something was found, with
+what it is. ``also=RUN_DIR`` adds the answers of a second classifier (genuine or posed smiles, say).
+A detector counts each brand; ``counts=FILE`` writes that table, in the formats of ``output``. An
+open-set detector looks for the marks (SVG or PNG) in a folder of yours: ``marks=FOLDER``.
+Any other key=value overrides the run's config (data.text=body, say).
 """
 
 from __future__ import annotations
@@ -17,18 +21,8 @@ from marketorch.command_line import arguments_or_help, split_option, whole_numbe
 from marketorch.errors import ConfigError, guard
 from marketorch.prediction import predict_file
 
-OPTIONS = (
-    "run",
-    "input",
-    "output",
-    "explain",
-    "rank",
-    "contains",
-    "exclude",
-    "also",
-    "draw",
-    "top",
-)
+OPTIONS = ("run", "input", "output", "explain", "rank", "contains", "exclude", "also", "draw")
+OPTIONS += ("counts", "marks", "top")
 
 
 def main(arguments: list[str]) -> None:
@@ -39,6 +33,9 @@ def main(arguments: list[str]) -> None:
     for name in ("run", "input"):
         if values[name] is None:
             raise ConfigError(f"{name}=… is missing. {__doc__}")
+    marks = values.pop("marks")
+    if marks is not None:
+        arguments = [*arguments, f'data.find="{marks}"']
     explain = whole_number("explain", values.pop("explain") or "5")
     top = whole_number("top", values.pop("top") or "0")
     predict_file(

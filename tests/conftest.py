@@ -20,6 +20,8 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
+TINY_DETECTOR = ["model.widths=[8,8,8,8]", "model.depth=[1,1,1]", "model.neck=8"]
+TINY_DETECTOR += ["model.num_detections=9"]  # all of them are drawn when nothing is learnt yet
 CACHES = Path(tempfile.mkdtemp(prefix="marketorch-tests-"))
 
 # Set while conftest is imported: `datasets` and `transformers` read them when they are imported.

@@ -1,8 +1,9 @@
-"""Pictures that tests read: noise in folders, and drawn faces on a wall."""
+"""Pictures that tests read: noise in folders, drawn faces on a wall, squares with their boxes."""
 
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 from marketorch.data.synthetic.faces import draw
 
 SIDE = 120  # of the drawn faces
+COLOURS = ((220, 20, 20), (20, 20, 220))
 
 
 def pixels(seed: int, side: int = 12) -> np.ndarray:
@@ -66,3 +68,29 @@ def photos(folder: Path) -> Path:
     for name, picture in (("two", canvas((40, 50), (300, 80))), ("none", canvas())):
         Image.fromarray(picture).save(folder / f"{name}.png")
     return folder
+
+
+def squares(
+    path: Path, number: int = 8, seed: int = 0, names: tuple[str, str] = ("red", "blue")
+) -> Path:
+    """A COCO file and its photos ``(128, 96)``: a coloured square each, but in every eighth none.
+
+    For other seeds the squares lie elsewhere, in other shares, and the classes in another order.
+    """
+    folder, order = path.with_suffix(""), names[::-1] if seed % 2 else names
+    folder.mkdir(parents=True, exist_ok=True)
+    images, annotations = [], []
+    for i in range(number):
+        second = i % (2 + seed) == 1
+        left, top, side = 8 * (i % 5) + 12 * (seed % 4), 6 * (i % 4) + 9 * (seed % 3), 48
+        noise = np.random.default_rng((seed, i)).integers(120, 136, (96, 128, 3), dtype=np.uint8)
+        if i % 8 < 7:
+            noise[top : top + side, left : left + side] = COLOURS[second]
+            box = {"bbox": [left, top, side, side], "category_id": order.index(names[second])}
+            annotations.append({"id": i, "image_id": i} | box)
+        Image.fromarray(noise).save(folder / f"{i}.png")
+        images.append({"id": i, "file_name": f"{folder.name}/{i}.png"})
+    categories = [{"id": i, "name": name} for i, name in enumerate(order)]
+    whole = {"images": images, "annotations": annotations, "categories": categories}
+    path.write_text(json.dumps(whole))
+    return path

@@ -1,4 +1,4 @@
-"""Nothing of validation or test reaches training: not a text, a word, a pixel or a class."""
+"""Nothing of validation or test reaches training: not a text, a word, a pixel, a box or a class."""
 
 from __future__ import annotations
 
@@ -11,29 +11,38 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from drawings import pixels, png
+from conftest import TINY_DETECTOR
+from drawings import pixels, png, squares
 from PIL import Image
 from safetensors.torch import load_file
+from toy import differing
 
-from marketorch import build, compose, train
+from marketorch import build, compose, load_run, train
+from marketorch.data.detection import DetectionData
 from marketorch.data.images import ImageData
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.data.synthetic.review_data import SyntheticReviews
+from marketorch.data.synthetic.scene_data import SceneData
 from marketorch.data.text import TextData
+from marketorch.engine.evaluation import predict_all
+from marketorch.tasks.detection_metrics import best_threshold, presence
 
 SPLITS = ("train", "validation", "test")
 TINY = ["trainer.precision=fp32", "trainer.max_steps=3", "trainer.batch_size=16"]
-TINY += ["trainer.device=cpu"]
+TINY += ["trainer.device=cpu", "trainer.num_workers=0"]
+SOURCES: dict[str, Any] = {"texts": TextData, "images": ImageData, "photos": DetectionData}
 OWN = {  # a run on files of one's own
     "texts": ["data=text_file", "model.dim=16", "model.vocab_size=200", "model.depth=1"],
     "images": [
         *("experiment=emotion", "data=image_files", "data.size=12", "data.channels=1"),
         *("model.width=4", "model.depth=[1,1]"),
     ],
+    "photos": ["experiment=logo", "data=detection_files", "data.size=64", *TINY_DETECTOR],
 }
 EMBEDDED = {
     "texts": ["model.dim=16", "model.vocab_size=200", "model.depth=1"],
     "images": ["experiment=emotion", "data.size=16", "model.width=4", "model.depth=[1,1]"],
+    "photos": ["experiment=logo", "data.size=64", *TINY_DETECTOR],
 }
 ADJECTIVES = {"bad": ["awful", "poor", "sad"], "good": ["fine", "great", "lovely"]}
 kinds = pytest.mark.parametrize("kind", list(OWN))
@@ -64,6 +73,8 @@ def write(kind: str, folder: Path, split: str, number: int, *variant: Any) -> Pa
     """A file of ``2 * number`` examples of two classes."""
     if kind == "texts":
         return write_texts(folder / f"{split}.csv", number, *variant)
+    if kind == "photos":
+        return squares(folder / f"{split}.json", 2 * number, *variant)
     return write_images(folder / f"{split}.parquet", number, *variant)
 
 
@@ -72,6 +83,10 @@ def own_files(kind: str, folder: Path, *overrides: str) -> list[str]:
     path = write(kind, folder, "train", 40)
     files = [f"data.path={path}", f"data.validation={folder / f'validation{path.suffix}'}"]
     return [*OWN[kind], *files, *TINY, *overrides]
+
+
+def learnt(run_dir: Path) -> dict[str, torch.Tensor]:
+    return load_file(run_dir / "checkpoints" / "best.safetensors")
 
 
 def contents(dataset: Any) -> list[Any]:
@@ -102,7 +117,7 @@ def test_splits_of_the_embedded_data_are_disjoint(source: Any) -> None:
 @kinds
 def test_an_automatic_split_is_disjoint_and_complete(tmp_path: Path, kind: str) -> None:
     path = str(write(kind, tmp_path, "all", 100))
-    data: Any = TextData(path=path) if kind == "texts" else ImageData(path=path, size=12)
+    data = SOURCES[kind](path=path, **({} if kind == "texts" else {"size": 24}))
     assert_disjoint(data, 200)
     examples = [example for name in SPLITS for example in contents(data.split(name))]
     assert len(set(examples)) == 200
@@ -144,6 +159,7 @@ def test_a_test_file_that_is_not_there_does_not_disturb_training(tmp_path: Path,
     [
         *(("texts", SyntheticReviews), ("texts", TextData)),
         *(("images", SyntheticFaces), ("images", ImageData)),
+        *(("photos", SceneData), ("photos", DetectionData)),
     ],
 )
 def test_training_asks_for_train_and_validation_only(
@@ -152,9 +168,9 @@ def test_training_asks_for_train_and_validation_only(
     asked: list[str] = []
     split = source.split  # type: ignore[attr-defined]
     monkeypatch.setattr(source, "split", lambda self, name: asked.append(name) or split(self, name))
-    sizes = [f"data.num_{name}=64" for name in SPLITS]
+    sizes = [f"data.num_{name}={12 if kind == 'photos' else 64}" for name in SPLITS]
     write(kind, tmp_path, "validation", 10)
-    own = source in (TextData, ImageData)
+    own = source is SOURCES[kind]
     overrides = own_files(kind, tmp_path) if own else [*EMBEDDED[kind], *sizes, *TINY]
     train(compose([*overrides, f"run_dir={tmp_path}/run"]))
     assert set(asked) == {"train", "validation"}
@@ -165,31 +181,59 @@ def test_training_asks_for_train_and_validation_only(
 
 PLAIN = ["trainer.monitor=last", "task.calibration=false"]
 """Weights and vocabulary come from training examples; the best step and the calibration do not."""
-VARIANTS: dict[str, tuple[Any, Any]] = {"texts": ("thing", "zebra zebra zebra"), "images": (0, 1)}
+VARIANTS: dict[str, tuple[Any, Any]] = {
+    "texts": ("thing", "zebra zebra zebra"),
+    "images": (0, 1),
+    "photos": (1, 2),
+}
 LEARNS = {
     "texts": ["+model.ngrams={max_order: 2}"],
     "images": ["task.balance=1.0", "trainer.ema_decay=0.9", "optim=muon"],
+    "photos": ["trainer.ema_decay=0.9", "task.augment.mosaic=0.5"],
 }
 
 
 @kinds
 def test_changing_what_is_held_out_changes_nothing(tmp_path: Path, kind: str) -> None:
-    weights, schemas = [], []
+    weights, known = [], []
     for number, variant in enumerate(VARIANTS[kind]):
         for split in ("validation", "test"):
             held_out = write(kind, tmp_path, split, 10, variant)
         options = [*PLAIN, *LEARNS[kind], f"data.test={held_out}", f"run_dir={tmp_path}/{number}"]
         config = compose(own_files(kind, tmp_path, *options))
         train(config)
-        schemas.append(build(config.data).schema)
-        weights.append(load_file(tmp_path / str(number) / "checkpoints" / "best.safetensors"))
-    assert schemas[0] == schemas[1]
-    one, other = weights
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        assert value.equal(other[name]), name
+        known.append((build(config.data).schema, build(config.data).fingerprint()))
+        weights.append(learnt(tmp_path / str(number)))
+    assert known[0] == known[1]
+    assert not differing(*weights)
     if kind == "texts":
-        assert b"zebra" not in bytes(one["model.tokenizer._extra_state"].tolist())
+        assert b"zebra" not in bytes(weights[0]["model.tokenizer._extra_state"].tolist())
+
+
+def test_scenes_are_the_same_whatever_photos_they_are_measured_on(tmp_path: Path) -> None:
+    weights, known = [], []
+    for seed in VARIANTS["photos"]:
+        path = squares(tmp_path / "held_out.json", 8, seed, ("Ardovel", "Hestrum"))
+        options = [*PLAIN, "data.num_train=12", f"data.validation={path}", f"data.test={path}"]
+        config = compose([*EMBEDDED["photos"], *TINY, *options, f"run_dir={tmp_path}/{seed}"])
+        train(config)
+        known.append((build(config.data).schema, build(config.data).fingerprint()))
+        weights.append(learnt(tmp_path / str(seed)))
+    assert known[0] == known[1]
+    assert not differing(*weights)
+
+
+def test_the_score_that_counts_is_chosen_on_the_validation_split_alone(tmp_path: Path) -> None:
+    write("photos", tmp_path, "validation", 10, 1)
+    missing = f"data.test={tmp_path / 'test.json'}"
+    train(compose(own_files("photos", tmp_path, missing, f"run_dir={tmp_path}/run")))
+    run = load_run(tmp_path / "run")
+    validation: Any = run.data.split("validation")
+    found = predict_all(run.task, validation, **run.loop)
+    there = torch.tensor([[n in labels for n in (0, 1)] for labels in validation.labels])
+    expected = best_threshold(presence(found["scores"], found["labels"], 2), there)
+    assert run.task.threshold.equal(expected)
+    assert run.task.threshold != 0.3  # which it was
 
 
 def test_pixels_and_classes_are_measured_on_the_training_split_alone(tmp_path: Path) -> None:
@@ -198,13 +242,13 @@ def test_pixels_and_classes_are_measured_on_the_training_split_alone(tmp_path: P
     options = [f"data.path={path}", "task.balance=0.5", f"run_dir={tmp_path}/run"]
     config = compose([*OWN["images"], *TINY, *options])
     train(config)
-    learnt = load_file(tmp_path / "run" / "checkpoints" / "best.safetensors")
+    weights = learnt(tmp_path / "run")
     data = build(config.data).split("train")
     shades = data.images.float() / 255
     counts = torch.bincount(data.labels).float()
-    torch.testing.assert_close(learnt["mean"].squeeze(), shades.mean())
-    torch.testing.assert_close(learnt["std"].squeeze(), shades.std())
-    torch.testing.assert_close(learnt["log_weights"], -0.5 * (counts / counts.mean()).log())
+    torch.testing.assert_close(weights["mean"].squeeze(), shades.mean())
+    torch.testing.assert_close(weights["std"].squeeze(), shades.std())
+    torch.testing.assert_close(weights["log_weights"], -0.5 * (counts / counts.mean()).log())
     whole = ImageData(path=str(path), size=12, validation_fraction=0, test_fraction=0)
     every = whole.split("train").images.float() / 255
-    assert (learnt["mean"] - every.mean()).abs() > 1e-5  # that would have been another number
+    assert (weights["mean"] - every.mean()).abs() > 1e-5  # that would have been another number

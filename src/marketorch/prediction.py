@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from marketorch.engine import distributed
 from marketorch.engine.tracking import finite, say, table
 from marketorch.errors import ConfigError, DataError, closest
 from marketorch.runs import Run, load_run
+from marketorch.tasks.classification import Classification
 
 Row = dict[str, Any]
 
@@ -29,67 +31,114 @@ def predict_file(
     exclude: str | None = None,
     also: str | None = None,
     draw: str | None = None,
+    counts: str | None = None,
     top: int | None = None,
 ) -> list[Row]:
     """Predicts every row of ``source``; see scripts/predict.py for the options.
 
+    A data set that has ``draw(rows, folder)`` can be drawn, a task that has ``counts(rows)`` counts
+    what it has found.
+
     Raises:
-        ConfigError: ``rank`` names no class, ``output`` no known format, ``contains`` asks for
-            text where there is none, or ``draw`` for photos.
+        ConfigError: ``rank`` names no class, ``output`` or ``counts`` no known format, ``contains``
+            asks for text where there is none, ``draw`` for photos, ``counts`` for detections or
+            ``also`` for what does not answer the same question.
         DataError: ``source`` cannot be read, or no row is left.
     """
-    if output and Path(output).suffix not in WRITERS:
-        raise ConfigError(f"output={output}: expected one of {', '.join(WRITERS)}.")
+    for option, file in {"output": output, "counts": counts}.items():
+        if file and Path(file).suffix not in WRITERS:
+            raise ConfigError(f"{option}={file}: expected one of {', '.join(WRITERS)}.")
+    count = getattr(run.task, "counts", None)
+    if counts and count is None:
+        raise ConfigError(f"counts={counts}: only what a detector finds can be counted.")
     started = time.perf_counter()
-    dataset = run.data.inputs(source)
+    dataset: Any = run.data.inputs(source)
     if contains:
         dataset = mentioning(dataset, contains)
     if exclude:
         if not hasattr(dataset, "without"):
             raise ConfigError(f"exclude={exclude}: only items of a recommender can be excluded.")
         dataset = dataset.without(exclude)
+    if draw:
+        check_drawing(dataset, source, draw)
+    other = second_run(also, run, dataset) if also else None
     with distributed.process_group(run.device):
         rows = run.predict(dataset, explain=0 if rank or top else explain)
-        if also:
-            rows = with_answers_of(load_run(also), dataset, rows)
+        if other:
+            rows = with_answers_of(other, dataset, rows)
         main = distributed.is_main()
     if not main:
         return rows
-    if draw:
-        if not hasattr(dataset, "draw"):
-            raise ConfigError(f"draw={draw}: only faces in photos can be drawn.")
-        say(f"drawn     {len(dataset.draw(rows, Path(draw))):,} photos in {draw}")
+    every, totals = rows, count(rows) if count else []
     if rank:
-        rows = ranked(rows, rank)
+        rows = ranked(rows, rank, getattr(run.task, "classes", ()))
     if top:
         rows = rows[:top]
     if explain and (rank or top) and "text" in rows[0]:  # dear: only for what is shown
         rows = [row | {"words": explained(run, row, explain)} for row in rows]
     seconds = time.perf_counter() - started
     if output:
-        Path(output).parent.mkdir(parents=True, exist_ok=True)
-        WRITERS[Path(output).suffix](rows, Path(output))
+        write(rows, output)
     else:
         show(rows[:20])
+    if counts:
+        write(totals, counts)
+    if seen := [row for row in totals if counts_any(row)]:
+        show(seen[:20], "counts")
+    if draw:
+        say(f"drawn     {len(dataset.draw(every, Path(draw))):,} photos in {draw}")
     rate = len(dataset) / max(seconds, 1e-9)
+    written = ", ".join(filter(None, (output, counts)))
     say(
         f"{len(dataset):,} examples in {seconds:.1f} s ({rate:,.0f}/s)"
-        + (f" → {output}" if output else "")
+        + (f" → {written}" if written else "")
     )
     return rows
 
 
-def with_answers_of(run: Run, dataset: Any, rows: list[Row]) -> list[Row]:
-    """Rows with the label and the probabilities of a second run, called by its name.
+def check_drawing(dataset: Any, source: str, draw: str) -> None:
+    """Refuses to draw what are no photos, and to write where the photos of ``source`` lie.
+
+    There, pictures could replace photos, and the next prediction would take them for photos.
+    """
+    if not hasattr(dataset, "draw"):
+        raise ConfigError(
+            f"draw={draw}: only faces in photos can be drawn, or brands that a detector finds."
+        )
+    folder, origin = Path(draw).resolve(), Path(source).resolve()
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"draw={draw} is a file; expected a folder.")
+    among = folder.is_relative_to(origin) if origin.is_dir() else folder == origin.parent
+    if among:
+        raise ConfigError(
+            f"draw={draw}: pictures are not written among the photos that they are drawn of; "
+            "choose a folder elsewhere."
+        )
+
+
+def second_run(path: str, run: Run, dataset: Any) -> Run:
+    """The run whose answers are to stand beside those of ``run``.
 
     Raises:
-        ConfigError: it reads examples of another form.
+        ConfigError: it answers, or reads, examples of another form.
     """
-    schema, images = run.task.schema, getattr(dataset, "images", None)
+    other = load_run(path)
+    kinds = [type(one.task).__name__ for one in (other, run)]
+    if not isinstance(run.task, Classification) or kinds[0] != kinds[1]:
+        raise ConfigError(
+            f"also={path}: two classifiers of one kind can answer side by side; found {kinds[0]} "
+            f"beside {kinds[1]}."
+        )
+    schema, images = other.task.schema, getattr(dataset, "images", None)
     wanted = [schema.get("channels"), schema.get("size"), schema.get("size")]
     if isinstance(images, Tensor) and list(images.shape[1:]) != wanted:
         found = list(images.shape[1:])
-        raise ConfigError(f"also={run.directory}: it reads images of {wanted}, not of {found}.")
+        raise ConfigError(f"also={other.directory}: it reads images of {wanted}, not of {found}.")
+    return other
+
+
+def with_answers_of(run: Run, dataset: Any, rows: list[Row]) -> list[Row]:
+    """Rows with the label and the probabilities of a second run, called by its name."""
     name, answers = run.config.name, run.predict(dataset)
     more = [
         {name: answer["label"]}
@@ -111,19 +160,35 @@ def mentioning(dataset: Any, text: str) -> Any:
     return kept
 
 
-def ranked(rows: list[Row], name: str) -> list[Row]:
-    """Rows by the probability of class ``name``, highest first."""
-    answered = next((row for row in rows if "probability" in row), None)
-    if answered is None:
-        return [{"rank": i} | row for i, row in enumerate(rows, start=1)]
-    classes = [key[2:] for key in answered if key.startswith("p_")]  # rows without come last
+def ranked(rows: list[Row], name: str, classes: Sequence[str] = ()) -> list[Row]:
+    """Rows by the probability of class ``name``, or by the score of its detections, highest first.
+
+    Rows that say nothing of the class come last.
+
+    Args:
+        classes: those that there are, where the rows give no probabilities.
+
+    Raises:
+        ConfigError: there is no such class, or there are no classes.
+    """
+    answered: Row = next((row for row in rows if "probability" in row), {})
+    classes = [key[2:] for key in answered if key.startswith("p_")] or classes
+    if not classes:
+        raise ConfigError(f"rank={name}: these predictions tell no classes apart.")
     if name not in classes:
         raise ConfigError(
             f"rank={name}: there is no such class.{closest(name, classes)} "
             f"Classes: {', '.join(classes)}."
         )
-    order = sorted(rows, key=lambda row: -row.get(f"p_{name}", -1.0))
+    order = sorted(rows, key=lambda row: -strength(row, name))
     return [{"rank": i} | row for i, row in enumerate(order, start=1)]
+
+
+def strength(row: Row, name: str) -> float:
+    """How surely a row is of class ``name``; -1 if it does not say."""
+    if f"p_{name}" in row:
+        return float(row[f"p_{name}"])
+    return float(row.get("score", -1.0)) if row.get("label") == name else -1.0
 
 
 def explained(run: Run, row: Row, number: int) -> Any:
@@ -147,7 +212,12 @@ def unrolled(row: Row) -> list[Row]:
     ]
 
 
-def show(rows: list[Row]) -> None:
+def counts_any(row: Row) -> bool:
+    """Whether a number of the row is more than 0."""
+    return any(isinstance(value, (int, float)) and value > 0 for value in row.values())
+
+
+def show(rows: list[Row], title: str = "predictions") -> None:
     """Prints rows as a table."""
     if "items" in rows[0]:
         rows = [one for row in rows for one in unrolled(row)]
@@ -160,7 +230,7 @@ def show(rows: list[Row]) -> None:
             text = str(cells["text"]).replace("\n", " ")
             cells["text"] = text if len(text) <= 90 else text[:87] + "…"
         body.append([cells.get(name, "") for name in names])
-    table("predictions", names, body)
+    table(title, names, body)
 
 
 def _write_jsonl(rows: list[Row], path: Path) -> None:
@@ -182,3 +252,10 @@ WRITERS = {
     ".csv": lambda rows, path: _flat(rows).to_csv(path, index=False),
     ".parquet": lambda rows, path: _flat(rows).to_parquet(path, index=False),
 }
+
+
+def write(rows: list[Row], file: str) -> None:
+    """Writes rows in the format that the file's name ends in, one of `WRITERS`."""
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    WRITERS[path.suffix](rows, path)

@@ -49,8 +49,11 @@ class BoxDataset:
         labels: of each photo ``(n,)``, numbers of the classes, if known.
         frames: ``(N, 3)``, see `Frame`; None: the photos are what the model reads.
         ids: names of the photos.
+        sizes: their widths and heights ``(N, 2)``; None: those of the input.
 
     ``others`` are rows for inputs that there is nothing to predict on, e.g. unreadable files.
+    ``classes`` are what labels mean, where it is not what they mean in training, and ``shared`` is
+    what every batch holds besides.
     """
 
     def __init__(
@@ -60,11 +63,16 @@ class BoxDataset:
         labels: list[Tensor] | None = None,
         frames: Tensor | None = None,
         ids: Sequence[str] | None = None,
+        sizes: Tensor | None = None,
     ) -> None:
         self.images, self.boxes, self.labels = images, boxes, labels
+        side = float(images.shape[-1] if isinstance(images, Tensor) else images.size)
         self.frames = torch.tensor([[1.0, 0.0, 0.0]] * len(images)) if frames is None else frames
+        self.sizes = torch.tensor([[side, side]] * len(images)) if sizes is None else sizes
         self.ids = ids
         self.others: list[Row] = []
+        self.classes: list[str] = []
+        self.shared: Batch = {}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -78,10 +86,16 @@ class BoxDataset:
     def collate(self, examples: Sequence[Batch]) -> Batch:
         """A batch of examples."""
         rows: dict[str, list[Tensor]] = {name: [e[name] for e in examples] for name in examples[0]}
-        return {
+        batch = {
             name: padded(values, FILL[name]) if name in FILL else torch.stack(values)
             for name, values in rows.items()
         }
+        return batch | self.shared
+
+    def in_photo(self, boxes: Tensor, place: int) -> Tensor:
+        """Boxes ``(n, 4)`` in pixels of the input, in pixels of a photo, cut off at its edges."""
+        edges = self.sizes[place].repeat(2)
+        return to_photo(boxes, self.frames[place]).clamp_min(0).minimum(edges)
 
     def _drawn(self, place: int) -> Batch:
         """What somebody drew on a photo."""

@@ -11,7 +11,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from marketorch.data.annotation_formats import KINDS, read_annotations, splits_in
 from marketorch.data.annotations import AnnotatedPhoto, Box, usable_boxes
+from marketorch.data.box_photos import PhotosToSearch, Whole
 from marketorch.data.boxes import (
     BoxDataset,
     DecodedBoxes,
@@ -37,7 +38,7 @@ from marketorch.data.pictures import as_tensor
 from marketorch.data.reading import some
 from marketorch.data.splits import stratified_cut
 from marketorch.data.videos import SUFFIXES as VIDEOS
-from marketorch.data.videos import read_frames, time_of
+from marketorch.data.videos import frames_at, read_frames, time_of
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
@@ -160,16 +161,20 @@ class DetectionData(LabelledData):
             self._made[name] = self._labelled(self._part(name), name)
         return self._made[name]
 
-    def inputs(self, source: str) -> BoxDataset:
+    def inputs(self, source: str) -> PhotosToSearch:
         """Reads photos to predict on: one, a folder of them, or frames of a video."""
         if Path(source).suffix.lower() in VIDEOS:
             return self._video(Path(source))
-        photos = [AnnotatedPhoto(file, str(file), []) for file in photo_files(source)]
+        files = photo_files(source)
+        photos = [AnnotatedPhoto(file, str(file), []) for file in files]
         bad = self._look(photos)
         if bad and self.on_bad == "error":
             place, why = next(iter(bad.items()))
             raise DataError(f"{photos[place].name} {why}.")
-        dataset = self._dataset([photo for i, photo in enumerate(photos) if i not in bad])
+        good = [i for i in range(len(photos)) if i not in bad]
+        kept = [photos[i] for i in good]
+        whole = partial(map, self._decoder(kept).photo)
+        dataset = self._to_search(kept, [files[i].stem for i in good], whole)
         dataset.others = [
             {"image": photos[i].name, "label": f"unreadable: {why}"} for i, why in bad.items()
         ]
@@ -349,30 +354,45 @@ class DetectionData(LabelledData):
                 f"{first.place}).{closest(first.label, number)} Training has: {', '.join(number)}."
             )
 
-    def _dataset(
-        self, photos: Sequence[AnnotatedPhoto], number: dict[str, int] | None = None
-    ) -> BoxDataset:
-        """Photos of known sizes as a data set; their squares move into one tensor."""
-        frames = torch.tensor([frame_of(*p.size, self.size) for p in photos if p.size])
-        frames = frames.reshape(-1, 3)
+    def _dataset(self, photos: Sequence[AnnotatedPhoto], number: dict[str, int]) -> BoxDataset:
+        """Photos of known sizes and their boxes as a data set."""
+        frames, sizes = self._frames(photos)
         corners = [torch.tensor([box[:4] for box in p.boxes]).reshape(-1, 4) for p in photos]
         boxes = [to_input(own, frame) for own, frame in zip(corners, frames, strict=True)]
-        labels = None
-        if number is not None:
-            every = [[number[box.label] for box in photo.boxes] for photo in photos]
-            labels = [torch.tensor(own, dtype=torch.int64) for own in every]
-        ids = [photo.name for photo in photos]
+        every = [[number[box.label] for box in photo.boxes] for photo in photos]
+        labels = [torch.tensor(own, dtype=torch.int64) for own in every]
+        ids, images = [photo.name for photo in photos], self._images(photos)
+        if isinstance(images, Tensor):
+            return DecodedBoxes(images, boxes, labels, frames, ids, sizes)
+        return BoxDataset(images, boxes, labels, frames, ids, sizes)
+
+    def _to_search(
+        self, photos: Sequence[AnnotatedPhoto], stems: Sequence[str], whole: Whole
+    ) -> PhotosToSearch:
+        frames, sizes = self._frames(photos)
+        ids, images = [photo.name for photo in photos], self._images(photos)
+        return PhotosToSearch(images, frames, sizes, ids, stems=stems, whole=whole)
+
+    def _frames(self, photos: Sequence[AnnotatedPhoto]) -> tuple[Tensor, Tensor]:
+        """The frames ``(N, 3)`` and the sizes ``(N, 2)`` of photos of known sizes."""
+        sizes = [photo.size for photo in photos if photo.size]
+        frames = torch.tensor([frame_of(*size, self.size) for size in sizes]).reshape(-1, 3)
+        return frames, torch.tensor(sizes, dtype=torch.float32).reshape(-1, 2)
+
+    def _images(self, photos: Sequence[AnnotatedPhoto]) -> Tensor | LetterboxDecoder:
+        """Photos as the model reads them; squares that are there move into one tensor."""
         squares = [photo.image for photo in photos if photo.image is not None]
         if len(squares) < len(photos):
-            return BoxDataset(self._decoder(photos), boxes, labels, frames, ids)
-        empty = torch.zeros(0, 3, self.size, self.size, dtype=torch.uint8)
+            return self._decoder(photos)
         for photo in photos:
             photo.image = None
-        return DecodedBoxes(torch.stack(squares) if squares else empty, boxes, labels, frames, ids)
+        empty = torch.zeros(0, 3, self.size, self.size, dtype=torch.uint8)
+        return torch.stack(squares) if squares else empty
 
-    def _video(self, path: Path) -> BoxDataset:
+    def _video(self, path: Path) -> PhotosToSearch:
         """Frames of a video, named by their second: ``clip.mp4@12.5s``."""
         photos: list[AnnotatedPhoto] = []
+        stems: list[str] = []
         room = int(self.memory_gib * 2**30 / (3 * self.size**2))
         try:
             for second, frame in read_frames(path, self.video_every):
@@ -385,11 +405,12 @@ class DetectionData(LabelledData):
                 image = as_tensor([letterboxed(frame, self.size)])[0]
                 name = f"{path}@{time_of(second)}"
                 photos.append(AnnotatedPhoto(path, name, [], size, image=image))
+                stems.append(f"{path.stem}@{second:09.3f}s")  # in the order of time, if sorted
         except DataError as error:
             if self.on_bad == "error" or not photos or len(photos) == room:
                 raise
             say(f"{error} The rest is left out (data.on_bad=skip).")
-        return self._dataset(photos)
+        return self._to_search(photos, stems, partial(frames_at, path, self.video_every))
 
 
 def strata(photos: Sequence[AnnotatedPhoto]) -> list[str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from marketorch.data.cache import cached
+from marketorch.data.drawing import write_pictures
 from marketorch.data.faces import VERSION, Face, FaceFinder, crop, drawn
 from marketorch.data.photos import read_photo
 from marketorch.data.pictures import MODES, DecodedImages, Decoder, Pixels, as_tensor, fitted
@@ -91,18 +90,15 @@ class FacesInPhotos(DecodedImages):
 
     def draw(self, rows: Sequence[Row], folder: Path) -> list[Path]:
         """Writes each photo that has faces with their frames and what ``rows`` say of them."""
-        folder.mkdir(parents=True, exist_ok=True)
-        written: list[Path] = []
+        return write_pictures(self._pictures(rows), folder)
+
+    def _pictures(self, rows: Sequence[Row]) -> Iterator[tuple[str, Pixels]]:
         for path in self.photos:
             own = [row for row in rows if row["image"] == str(path) and "face" in row]
-            if not own:
-                continue
-            faces = [face_of(row) for row in own]
-            picture = drawn(read_photo(path, "RGB"), faces, [caption(row) for row in own])
-            target = free_name(folder, path.stem, written)
-            Image.fromarray(picture).save(target)
-            written.append(target)
-        return written
+            if own:
+                faces = [face_of(row) for row in own]
+                captions = [caption(row) for row in own]
+                yield path.stem, drawn(read_photo(path, "RGB"), faces, captions)
 
 
 def place(face: Face) -> Row:
@@ -125,9 +121,3 @@ def caption(row: Row) -> str:
             continue
         words.append(value if isinstance(value, str) else f"{name} {value:+.1f}")
     return ", ".join(words)
-
-
-def free_name(folder: Path, stem: str, taken: Sequence[Path]) -> Path:
-    """A picture's file name that no other photo of the same name has taken."""
-    names = itertools.chain([stem], (f"{stem}_{i}" for i in itertools.count(2)))
-    return next(path for name in names if (path := folder / f"{name}.jpg") not in taken)

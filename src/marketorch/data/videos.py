@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from marketorch.data.pictures import Pixels
@@ -55,6 +55,14 @@ def read_frames(path: Path, every: float) -> Iterator[tuple[float, Pixels]]:
             raise DataError(f"{path} is damaged or cut short: {end}.")
     finally:
         video.release()
+
+
+def frames_at(path: Path, every: float, places: Collection[int]) -> Iterator[Pixels]:
+    """Yields only those of the frames that `read_frames` gives which are at ``places``, from 0."""
+    wanted = set(places)
+    for place, (_, frame) in enumerate(read_frames(path, every)):
+        if place in wanted:
+            yield frame
 
 
 def time_of(second: float) -> str:

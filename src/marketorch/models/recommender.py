@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from marketorch.data.ragged import PAD
+from marketorch.models.sized_by_data import SizedByData
 
 
 class Positives(NamedTuple):
@@ -36,20 +37,10 @@ class Positives(NamedTuple):
         return Positives(self.queries, self.rows[kept], self.targets[kept], repeats)
 
 
-class Recommender(nn.Module):
+class Recommender(SizedByData):
     """Scores every item for a batch of users. ``length`` items of a history are read."""
 
     length: int | None = None
-    sized_by_data: tuple[str, ...] = ()
-    """Buffers whose size only the data know; a checkpoint makes room for them."""
-
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *others: Any) -> None:
-        """Makes room first."""
-        for name in self.sized_by_data:
-            stored, own = state.get(prefix + name), getattr(self, name)
-            if stored is not None:
-                setattr(self, name, own.new_zeros(stored.shape))
-        super()._load_from_state_dict(state, prefix, *others)
 
     def fit(self, train: Any) -> None:
         """Counts, solves or looks up what the training split holds."""

@@ -2,16 +2,20 @@
 
 A detector takes photos ``(B, 3, S, S)`` between 0 and 1 and has ``losses(images, boxes, labels)``,
 the sum of its losses and the weight to divide it by, and ``detections(images)``, the boxes it finds
-(see `marketorch.models.compact_detector.Found`). Photos come as bytes, letterboxed, and are varied
-in batches on the device.
+(see `marketorch.models.compact_detector.Found`). One that is not trained by gradient has
+``fit(train)`` in place of ``losses``. Photos come as bytes, letterboxed, and are varied in batches
+on the device.
 
 Shapes: B photos, G boxes a photo (padded, label -1), D detections a photo, K classes.
 """
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -19,7 +23,8 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from marketorch.data.box_augmentation import BoxAugmentation
-from marketorch.data.boxes import BoxDataset, to_photo
+from marketorch.data.box_photos import SIDES
+from marketorch.data.boxes import BoxDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.errors import DataError
 from marketorch.tasks import detection_figures as figures
@@ -64,6 +69,11 @@ class Detection(Task):
         self.augment, self.calibration = BoxAugmentation(**(augment or {})), calibration
         self.register_buffer("threshold", torch.tensor(0.3))
 
+    def prepare(self, train: BoxDataset) -> None:
+        """Fits a detector that has `fit`."""
+        if hasattr(self.model, "fit"):
+            self.model.fit(train)
+
     def forward(self, batch: Batch) -> Step:
         """The detector's own loss on varied photos."""
         images = batch["images"].float() / 255
@@ -93,7 +103,8 @@ class Detection(Task):
         if "labels" not in batch:
             raise DataError("This split has no boxes to evaluate on.")
         true = {"boxes": batch["boxes"], "labels": batch["labels"]}
-        metrics.update({name: predictions[name] for name in ("boxes", "scores", "labels")}, true)
+        found = {name: predictions[name] for name in ("boxes", "scores", "labels")}
+        metrics.update(found, true, index=predictions["index"])
 
     def calibrate(self, predictions: Predictions, validation: BoxDataset) -> bool:
         """Chooses the score from which a detection counts."""
@@ -126,23 +137,53 @@ class Detection(Task):
         ]
 
     def rows(self, predictions: Predictions, dataset: BoxDataset, *, explain: int = 0) -> list[Row]:
-        """One row a detection, its box in pixels of the photo; one row for a photo without any."""
+        """One row a detection, one row for a photo without any.
+
+        ``x1 y1 x2 y2`` is the box in pixels of the photo, ``area`` the share of the photo that it
+        fills.
+        """
         parts = (predictions[name] for name in ("boxes", "scores", "labels"))
         rows: list[Row] = []
         for place, (boxes, scores, labels) in enumerate(zip(*parts, strict=True)):
             name: Row = {} if dataset.ids is None else {"image": dataset.ids[place]}
-            sure = (scores >= self.threshold) & (labels >= 0)
-            own = to_photo(boxes[sure], dataset.frames[place])
+            own = dataset.in_photo(boxes, place)
+            areas = (own[:, 2:] - own[:, :2]).prod(1) / dataset.sizes[place].prod()
+            sure = (scores >= self.threshold) & (labels >= 0) & (areas > 0)
+            columns = (values[sure].tolist() for values in (labels, scores, own, areas))
             answers = [
                 {"label": self.classes[label], "score": round(score, 4), **corners(box)}
-                for label, score, box in zip(
-                    labels[sure].tolist(), scores[sure].tolist(), own.tolist(), strict=True
-                )
+                | {"area": round(area, 6)}
+                for label, score, box, area in zip(*columns, strict=True)
             ]
             rows += [name | answer for answer in answers or [{"label": NOTHING}]]
         return rows + dataset.others
 
+    def counts(self, rows: Sequence[Row]) -> list[Row]:
+        """One row a class, the most frequent first: how much of it there is in predicted rows.
+
+        ``boxes`` are its detections, ``photos`` those that have any, ``share_of_voice`` its share
+        of all detections and ``area`` the mean share of a photo that one of them fills. What is the
+        share or the mean of nothing is NaN.
+        """
+        found: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            if "score" in row:
+                found[row["label"]].append(row)
+        total = sum(map(len, found.values()))
+        order = sorted(self.classes, key=lambda name: -len(found[name]))
+        return [{"label": name} | counted(found[name], total) for name in order]
+
 
 def corners(box: Sequence[float]) -> Row:
     """A box as columns of a row, in pixels."""
-    return {name: round(v, 1) for name, v in zip(("x1", "y1", "x2", "y2"), box, strict=True)}
+    return {name: round(v, 1) for name, v in zip(SIDES, box, strict=True)}
+
+
+def counted(rows: Sequence[Row], total: int) -> Row:
+    """The counts of one class, from the rows of its detections and the number of all."""
+    return {
+        "boxes": len(rows),
+        "photos": len({row.get("image") for row in rows}),
+        "share_of_voice": round(len(rows) / total, 4) if total else math.nan,
+        "area": round(fmean(row["area"] for row in rows), 6) if rows else math.nan,
+    }

@@ -19,20 +19,39 @@ KEPT = ("map", "map_50", "map_75")
 
 
 class MeanAP(MeanAveragePrecision):
-    """COCO's mean average precision over IoU .5 to .95, at .5, at .75, and for each class."""
+    """COCO's mean average precision over IoU .5 to .95, at .5, at .75, and for each class.
+
+    NaN where there is no box to find. Of detections with equal scores, the earlier photo's counts
+    first, in whatever order photos come.
+    """
+
+    index: list[Tensor]
 
     def __init__(self, classes: Sequence[str]) -> None:
         super().__init__(backend="faster_coco_eval", class_metrics=True)
         self.names = list(classes)
+        self.add_state("index", [], dist_reduce_fx=None)
 
-    def update(self, found: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> None:
-        """Takes boxes, scores and labels of detections; boxes and labels of what is there."""
+    def update(
+        self, found: Mapping[str, Tensor], true: Mapping[str, Tensor], index: Tensor
+    ) -> None:
+        """Takes boxes, scores and labels of detections; boxes and labels of what is there.
+
+        Args:
+            index: places of the photos ``(B,)``.
+        """
         super().update(unpadded(found), unpadded(true))
+        self.index.append(index)
 
     def compute(self) -> dict[str, Tensor]:
         """``map``, ``map_50``, ``map_75`` and ``ap/<class>`` of the classes that were there."""
+        index, order = torch.cat(self.index).sort()
+        for name, photos in self.metric_state.items():
+            if name != "index" and photos:  # there are no masks
+                setattr(self, name, [photos[place] for place in order.tolist()])
+        self.index = [index]
         result = super().compute()
-        values = {name: result[name] for name in KEPT}
+        values = {name: result[name].where(result[name] >= 0, torch.nan) for name in KEPT}
         numbers = result["classes"].reshape(-1).tolist()
         each = result["map_per_class"].reshape(-1)
         present = {int(n) for labels in self.groundtruth_labels for n in labels.reshape(-1)}
@@ -95,6 +114,40 @@ class Presence(Metric):
         }
 
 
+class Matching(Metric):
+    """How many boxes are found at all, and how many of these are given the right class.
+
+    A box is found by the detection that overlaps it most, and by half at least, however unsure.
+    """
+
+    there: Tensor
+    framed: Tensor
+    named: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("there", "framed", "named"):
+            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, found: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> None:
+        """Takes what `MeanAP` takes."""
+        for own, real in zip(unpadded(found), unpadded(true), strict=True):
+            self.there += len(real["labels"])
+            if not len(own["labels"]) or not len(real["labels"]):
+                continue
+            overlap, place = box_iou(own["boxes"], real["boxes"]).max(0)
+            framed = overlap >= 0.5
+            self.framed += framed.sum()
+            self.named += (framed & (own["labels"][place] == real["labels"])).sum()
+
+    def compute(self) -> dict[str, Tensor]:
+        """``recall_any_class``, and ``class_accuracy`` of the boxes that are found."""
+        return {
+            "recall_any_class": (self.framed / self.there.clamp_min(1)).float(),
+            "class_accuracy": (self.named / self.framed.clamp_min(1)).float(),
+        }
+
+
 def unpadded(batch: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     """One dictionary a photo, as torchmetrics reads them."""
     kept = batch["labels"] >= 0
@@ -113,6 +166,8 @@ def presence(scores: Tensor, labels: Tensor, num_classes: int) -> Tensor:
 def best_threshold(surest: Tensor, there: Tensor) -> Tensor:
     """The score from which on to say a class is there for the highest F1 over all pairs.
 
+    It is above 0, which is the score of what was not found.
+
     Args:
         surest: scores ``(N, K)``.
         there: whether it is, ``(N, K)``.
@@ -122,9 +177,10 @@ def best_threshold(surest: Tensor, there: Tensor) -> Tensor:
     told = torch.arange(1, len(scores) + 1)
     f1 = 2 * hits / (told + there.sum())
     f1[:-1][scores[:-1] == scores[1:]] = 0.0  # equal scores are told together
+    f1[scores == 0] = 0.0
     best = int(f1.argmax())
     below = scores[best + 1] if best + 1 < len(scores) else scores[best] / 2
-    return (scores[best] + below) / 2
+    return ((scores[best] + below) / 2).clamp_min(torch.finfo(scores.dtype).tiny)
 
 
 def matched(
