@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TINY_DETECTOR
 from drawings import folder, photos
 from omegaconf import OmegaConf
 from PIL import Image
@@ -28,6 +28,7 @@ from PIL import Image
 from marketorch.config import check, locate
 from marketorch.data.events import EventData
 from marketorch.data.images import ImageData
+from marketorch.data.synthetic.mark_drawings import MARKS
 from marketorch.data.text import TextData
 from marketorch.errors import DataError
 
@@ -64,6 +65,9 @@ def shortened(words: list[str]) -> list[str]:
     if not words[0].endswith("train.py") or any(w.startswith("resume=") for w in words):
         return words
     tiny = ["trainer.max_steps=3", "trainer.batch_size=16", "trainer.log_every=1"]
+    if "data=brand_marks" in words:
+        sizes = ["data.num_train=48", "data.num_validation=8", "data.num_test=8", "data.size=64"]
+        return [*words, *tiny, *sizes, *TINY_DETECTOR, "trainer.num_workers=0"]
     if not any(w.startswith(("data=", "experiment=stars")) for w in words):
         tiny += ["data.num_train=300", "data.num_validation=60", "data.num_test=60"]
     if not any(w.startswith("model=") for w in words):
@@ -103,7 +107,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     calls = [words[1:] for words in found if words[0] == "python"]
     torchrun = [words for words in found if words[0] == "torchrun"]
     calls += [words[words.index("scripts/train.py") :] for words in torchrun]  # as one process
-    assert len(calls) == 18
+    assert len(calls) == 20
     assert len(calls) + 2 == len(found)
 
     tones = [["body", "tone"]]
@@ -125,7 +129,17 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     write_rows(tmp_path / "orders.csv", orders)
     folder(tmp_path / "faces", 12)
     photos(tmp_path / "holiday")
+    photos(tmp_path / "shelf")
+    (tmp_path / "marks").mkdir()
+    for name in ("Hestrum", "Morva"):
+        (tmp_path / "marks" / f"{name}.svg").write_text(MARKS[name], encoding="utf-8")
     shown = run(calls, tmp_path, ROOT)
+    counts = (tmp_path / "brands.csv").read_text(encoding="utf-8").splitlines()
+    assert sorted(row.partition(",")[0] for row in counts[1:]) == ["Hestrum", "Morva"]
+    rows = (tmp_path / "brands.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(row)["image"] for row in rows} == {
+        f"shelf/{path.name}" for path in (tmp_path / "shelf").iterdir()
+    }
     following = (tmp_path / "next.csv").read_text(encoding="utf-8").splitlines()
     assert following[0] == "rank,item,score"
     assert len(following) == 11
