@@ -24,7 +24,7 @@ from marketorch.models.compact_detector import Found
 from marketorch.models.keypoints import WIDTH, Keypoints, apart, chosen, keypoints, rooted
 from marketorch.models.sized_by_data import SizedByData
 
-HALF_SURE = 8  # points that agree on a box of score .5
+HALF_SURE = 8  # points that agree on a box of score .5; of .3, the task's threshold: 4
 LEAST = 2  # points that a detection needs
 SMALLEST = 8  # pixels of a side of a box that is voted for
 MOST_VOTES = 2_000  # for one class in a photo
