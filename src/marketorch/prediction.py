@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,35 +45,21 @@ def predict_file(
             ``also`` for what does not answer the same question.
         DataError: ``source`` cannot be read, or no row is left.
     """
-    for option, file in {"output": output, "counts": counts}.items():
-        if file and Path(file).suffix not in WRITERS:
-            raise ConfigError(f"{option}={file}: expected one of {', '.join(WRITERS)}.")
-    count = getattr(run.task, "counts", None)
-    if counts and count is None:
-        raise ConfigError(f"counts={counts}: only what a detector finds can be counted.")
+    count = check_files(run, output, counts)
     started = time.perf_counter()
-    dataset: Any = run.data.inputs(source)
-    if contains:
-        dataset = mentioning(dataset, contains)
-    if exclude:
-        if not hasattr(dataset, "without"):
-            raise ConfigError(f"exclude={exclude}: only items of a recommender can be excluded.")
-        dataset = dataset.without(exclude)
+    dataset = asked_for(run.data.inputs(source), contains, exclude)
     if draw:
         check_drawing(dataset, source, draw)
     other = second_run(also, run, dataset) if also else None
     with distributed.process_group(run.device):
-        rows = run.predict(dataset, explain=0 if rank or top else explain)
+        every = run.predict(dataset, explain=0 if rank or top else explain)
         if other:
-            rows = with_answers_of(other, dataset, rows)
+            every = with_answers_of(other, dataset, every)
         main = distributed.is_main()
     if not main:
-        return rows
-    every, totals = rows, count(rows) if count else []
-    if rank:
-        rows = ranked(rows, rank, getattr(run.task, "classes", ()))
-    if top:
-        rows = rows[:top]
+        return every
+    rows = ranked(every, rank, getattr(run.task, "classes", ())) if rank else every
+    rows = rows[:top] if top else rows
     if explain and (rank or top) and "text" in rows[0]:  # dear: only for what is shown
         rows = [row | {"words": explained(run, row, explain)} for row in rows]
     seconds = time.perf_counter() - started
@@ -81,19 +67,48 @@ def predict_file(
         write(rows, output)
     else:
         show(rows[:20])
-    if counts:
-        write(totals, counts)
-    if seen := [row for row in totals if counts_any(row)]:
-        show(seen[:20], "counts")
+    if count:
+        tell_counts(count(every), counts)
     if draw:
         say(f"drawn     {len(dataset.draw(every, Path(draw))):,} photos in {draw}")
-    rate = len(dataset) / max(seconds, 1e-9)
-    written = ", ".join(filter(None, (output, counts)))
-    say(
-        f"{len(dataset):,} examples in {seconds:.1f} s ({rate:,.0f}/s)"
-        + (f" → {written}" if written else "")
+    rate = (
+        f"{len(dataset):,} examples in {seconds:.1f} s ({len(dataset) / max(seconds, 1e-9):,.0f}/s)"
     )
+    written = ", ".join(filter(None, (output, counts)))
+    say(rate + (f" → {written}" if written else ""))
     return rows
+
+
+def check_files(
+    run: Run, output: str | None, counts: str | None
+) -> Callable[[Sequence[Row]], list[Row]] | None:
+    """Refuses files that cannot be written; returns what counts the run's rows, if they can be."""
+    for option, file in {"output": output, "counts": counts}.items():
+        if file and Path(file).suffix not in WRITERS:
+            raise ConfigError(f"{option}={file}: expected one of {', '.join(WRITERS)}.")
+    count: Callable[[Sequence[Row]], list[Row]] | None = getattr(run.task, "counts", None)
+    if counts and count is None:
+        raise ConfigError(f"counts={counts}: only what a detector finds can be counted.")
+    return count
+
+
+def asked_for(dataset: Any, contains: str | None, exclude: str | None) -> Any:
+    """The examples that hold a text, if one is given, and without some items, if any are."""
+    if contains:
+        dataset = mentioning(dataset, contains)
+    if exclude:
+        if not hasattr(dataset, "without"):
+            raise ConfigError(f"exclude={exclude}: only items of a recommender can be excluded.")
+        dataset = dataset.without(exclude)
+    return dataset
+
+
+def tell_counts(totals: list[Row], file: str | None) -> None:
+    """Writes counts, if a file is given, and shows those of what was found."""
+    if file:
+        write(totals, file)
+    if seen := [row for row in totals if counts_any(row)]:
+        show(seen[:20], "counts")
 
 
 def check_drawing(dataset: Any, source: str, draw: str) -> None:
