@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
 import sys
 from typing import Any
 
 import pytest
+from conftest import ROOT
 
 from marketorch import command_line
 from marketorch.errors import ConfigError
@@ -39,3 +41,15 @@ def test_a_flag_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["evaluate.py", "--split", "run=x"])
     with pytest.raises(ConfigError, match="Unknown flag --split; options are written key=value"):
         command_line.arguments_or_help("")
+
+
+def test_predict_hands_a_folder_of_marks_to_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = runpy.run_path(str(ROOT / "scripts" / "predict.py"))["main"]
+    asked: list[Any] = []
+    monkeypatch.setitem(main.__globals__, "load_run", lambda run, more: asked.append((run, more)))
+    monkeypatch.setitem(
+        main.__globals__, "predict_file", lambda *_, **options: asked.append(options)
+    )
+    main(["run=a", "input=b", "marks=my marks", "data.size=64"])
+    assert asked[0] == ("a", ["data.size=64", 'data.find="my marks"'])
+    assert "marks" not in asked[1]
