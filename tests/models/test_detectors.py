@@ -13,8 +13,8 @@ from marketorch.models.assignment import assign
 from marketorch.models.compact_detector import (
     CompactDetector,
     grid_points,
-    quality_focal_loss,
     suppressed,
+    varifocal_loss,
 )
 from marketorch.models.torchvision_detector import TorchvisionDetector
 
@@ -104,7 +104,7 @@ def test_the_loss_is_what_a_loop_over_points_gives() -> None:
             for logit, target in zip(logits[image, point].tolist(), targets, strict=True):
                 share = 1 / (1 + math.exp(-logit))
                 entropy = -target * math.log(share) - (1 - target) * math.log(1 - share)
-                expected += abs(share - target) ** 2 * entropy
+                expected += (target or 0.75 * share**2) * entropy
             apart = 1 - giou(predicted[image, point].tolist(), task.boxes[image, point].tolist())
             expected += 1.5 * sum(targets) * apart if sum(targets) else 0.0
             total += sum(targets)
@@ -140,12 +140,14 @@ def test_suppression_is_torchvisions_class_by_class() -> None:
     assert all(few.equal(every[:, :7]) for few, every in zip(fewer, found, strict=True))
 
 
-def test_the_focal_loss_is_the_formula() -> None:
-    logits, targets = torch.randn(5, 3), torch.rand(5, 3)
+def test_the_varifocal_loss_is_the_formula() -> None:
+    torch.manual_seed(0)
+    logits, targets = torch.randn(5, 3), torch.rand(5, 3) * (torch.rand(5, 3) < 0.5)
     share = logits.sigmoid()
-    entropy = -(targets * share.log() + (1 - targets) * (1 - share).log())
-    expected = ((share - targets) ** 2 * entropy).sum()
-    torch.testing.assert_close(quality_focal_loss(logits, targets), expected)
+    there = -targets * (targets * share.log() + (1 - targets) * (1 - share).log())
+    absent = -0.75 * share**2 * (1 - share).log()
+    expected = torch.where(targets > 0, there, absent).sum()
+    torch.testing.assert_close(varifocal_loss(logits, targets), expected)
 
 
 def test_it_finds_what_it_was_shown() -> None:

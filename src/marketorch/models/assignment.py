@@ -38,7 +38,7 @@ def assign(
     boxes: Tensor,
     labels: Tensor,
     *,
-    top: int = 10,
+    top: int = 5,
     alpha: float = 1.0,
     beta: float = 6.0,
 ) -> Assignment:

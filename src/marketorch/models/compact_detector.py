@@ -4,8 +4,8 @@ The backbone is that of the compact classifier, pre-activation blocks that halve
 (Lin et al. 2017) carries what the deep stages know to the fine ones. At every point of three grids,
 8, 16 and 32 pixels apart, the head says how surely each class is there and how far its box reaches
 to all four sides (FCOS, Tian et al. 2019). There are no anchors to tune. Points learn the boxes
-that they already predict best (see `assignment`), a score stands for class and fit at once (quality
-focal loss, Li et al. 2020), and boxes learn by generalised IoU (Rezatofighi et al. 2019).
+that they already predict best (see `assignment`), a score stands for class and fit at once
+(varifocal loss, Zhang et al. 2021), and boxes learn by generalised IoU (Rezatofighi et al. 2019).
 
 Shapes: B images of side S, A points (21 S² / 1024), K classes, G boxes an image (padded).
 """
@@ -26,6 +26,7 @@ from marketorch.models.compact_cnn import Residual
 
 MEAN, SPREAD = 0.45, 0.25  # of the pixels of photos, about
 PRIOR = 0.01  # score of a class at a point before anything is learnt
+DOUBT = 0.75  # weight of a score that should be 0 and is 1
 CANDIDATES = 300  # pairs of point and class an image that go into suppression
 
 
@@ -68,8 +69,8 @@ class CompactDetector(nn.Module):
         depth: Sequence[int] = (2, 2, 2),
         neck: int = 48,
         tower: int = 2,
-        box_weight: float = 2.0,
-        top: int = 10,
+        box_weight: float = 1.0,
+        top: int = 5,
         iou: float = 0.6,
         num_detections: int = 100,
     ) -> None:
@@ -161,7 +162,7 @@ class CompactDetector(nn.Module):
         logits, predicted = self.heads(maps)
         shares = logits.sigmoid().detach()
         task = assign(shares, predicted.detach(), self.points(maps), boxes, labels, top=self.top)
-        scores = quality_focal_loss(logits, task.scores)
+        scores = varifocal_loss(logits, task.scores)
         total = task.scores.sum(2)  # (B, A): how good each point is for its box
         apart = generalized_box_iou_loss(predicted, task.boxes) * total
         return scores + self.box_weight * apart.sum(), total.sum().clamp_min(1.0)
@@ -189,10 +190,13 @@ def grid_points(side: int, strides: Sequence[int], device: torch.device) -> Tens
     return torch.cat(grids)
 
 
-def quality_focal_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Sum of the cross-entropies against soft targets, each weighed by its squared error."""
-    error = (logits.sigmoid() - targets).square().detach()
-    return (F.binary_cross_entropy_with_logits(logits, targets, reduction="none") * error).sum()
+def varifocal_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Sum of the cross-entropies against soft targets.
+
+    What is there weighs as much as its target, what is not the less the surer that is known.
+    """
+    weight = torch.where(targets > 0, targets, DOUBT * logits.sigmoid().square()).detach()
+    return (F.binary_cross_entropy_with_logits(logits, targets, reduction="none") * weight).sum()
 
 
 def suppressed(boxes: Tensor, scores: Tensor, iou: float, number: int) -> Found:
