@@ -133,7 +133,8 @@ def gallery(
             axes.add_patch(Rectangle(corner, *sides, fill=False, color=colour, linewidth=1.8))
             if caption:
                 style = {"facecolor": colour, "edgecolor": "none", "pad": 1}
-                axes.text(x1, max(y1, 8), caption, fontsize=7, color="white", bbox=style)
+                place = x1, max(y1, 8)
+                axes.text(*place, caption, fontsize=7, color="white", bbox=style, clip_on=True)
     figure.suptitle(title, fontsize=11, color=INK)
     figure.tight_layout()
     return save(figure, path)

@@ -78,8 +78,8 @@ class OpenSetData(SceneData):
         images: folder of the annotated photos, if it is not the one that the format has.
         class_names: from the annotations' classes to those of the marks.
         find: folder of the marks to find in photos to predict on; None: those of the test split.
-        num_train, num_validation, num_test, size, data_seed, max_backgrounds, on_bad: see
-            `SceneData`; ``data_seed`` also chooses which brands are held out.
+        num_train, num_validation, num_test, size, data_seed, max_backgrounds, video_every, on_bad:
+            see `SceneData`; ``data_seed`` also chooses which brands are held out.
 
     Raises:
         DataError: on reading, with the file, what was found and what was expected.
@@ -103,6 +103,7 @@ class OpenSetData(SceneData):
         size: int = 320,
         data_seed: int = 0,
         max_backgrounds: int = 1_000,
+        video_every: float = 1.0,
         on_bad: str = "error",
     ) -> None:
         super().__init__(
@@ -117,6 +118,7 @@ class OpenSetData(SceneData):
             size=size,
             data_seed=data_seed,
             max_backgrounds=max_backgrounds,
+            video_every=video_every,
             on_bad=on_bad,
         )
         if not 0 < held_out < 1:
@@ -136,9 +138,11 @@ class OpenSetData(SceneData):
 
     def inputs(self, source: str) -> BoxDataset:
         """Reads photos to predict on, and asks for the marks in ``find``."""
-        key = "find" if self.folders["find"] else "test_marks"
-        brands = brands_of(self._read(key, mark_drawings.MARKS))
-        return self._asking(super().inputs(source), brands)
+        return self.asking(super().inputs(source))
+
+    def asking(self, dataset: BoxDataset) -> BoxDataset:
+        """Photos to predict on, with the marks in ``find`` to look for in every batch."""
+        return self._asking(dataset, self._wanted)
 
     # -- brands -------------------------------------------------------------------------------
 
@@ -165,6 +169,12 @@ class OpenSetData(SceneData):
         if self.turned:
             alone = [turned for mark in alone for turned in orientations(mark)]
         return {key: brands_of(own) for key, own in (marks | {"train": alone}).items()}
+
+    @cached_property
+    def _wanted(self) -> Brands:
+        """The brands to look for in photos to predict on."""
+        key = "find" if self.folders["find"] else "test_marks"
+        return brands_of(self._read(key, mark_drawings.MARKS))
 
     @cached_property
     def _unseen(self) -> Brands:
