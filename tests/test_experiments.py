@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import TINY_DETECTOR
-from drawings import squares
+from drawings import folder, squares
 from omegaconf import DictConfig, OmegaConf
 
 from marketorch import Task, build_task, check, compose, train
@@ -145,10 +145,12 @@ FLAGSHIPS = {
     "sentiment": ["data.num_train=320", "data.num_validation=64", "model.vocab_size=200"],
     "recommender": ["data.num_users=320", "data.num_items=80", "data.events_per_user=8"],
     "emotion": ["data.num_train=320", "data.num_validation=64", "data.num_test=16"],
-    # On files: what OpenCV draws in a scene may differ from one version to the next.
+    # On files: what OpenCV draws may differ from one version to the next.
     "logo": ["data=detection_files", "data.path=squares.json", "data.size=64"],
+    "scene": ["data=image_files", "data.path=pictures", "data.size=32"],
 }
-NETWORKS = {"emotion": ["model.width=4", "model.depth=[1,1]"], "logo": TINY_DETECTOR}
+SMALL_CNN = ["model.width=4", "model.depth=[1,1]"]
+NETWORKS = {"emotion": SMALL_CNN, "scene": SMALL_CNN, "logo": TINY_DETECTOR}
 # In a detector, rounding may give a point to another box.
 TOLERANCE = {"logo": 3e-3}
 
@@ -159,6 +161,7 @@ def test_the_losses_of_the_flagships_are_the_golden_ones(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     squares(tmp_path / "squares.json", 120)
+    folder(tmp_path / "pictures", 60)
     sizes = FLAGSHIPS[experiment] + NETWORKS.get(experiment, ["model.dim=16", "model.depth=1"])
     options = ["max_steps=20", "batch_size=16", "log_every=1", "precision=fp32", "device=cpu"]
     options += ["eval_every=20", "num_workers=0"]

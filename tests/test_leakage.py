@@ -23,6 +23,7 @@ from marketorch.data.images import ImageData
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.data.synthetic.review_data import SyntheticReviews
 from marketorch.data.synthetic.scene_data import SceneData
+from marketorch.data.synthetic.setting_data import SyntheticSettings
 from marketorch.data.text import TextData
 from marketorch.engine.evaluation import predict_all
 from marketorch.tasks.detection_metrics import best_threshold, presence
@@ -106,7 +107,7 @@ def assert_disjoint(data: Any, total: int) -> None:
     assert len(set().union(*ids.values())) == sum(map(len, ids.values())) == total
 
 
-@pytest.mark.parametrize("source", [SyntheticReviews, SyntheticFaces])
+@pytest.mark.parametrize("source", [SyntheticReviews, SyntheticFaces, SyntheticSettings])
 def test_splits_of_the_embedded_data_are_disjoint(source: Any) -> None:
     data = source(num_train=300, num_validation=100, num_test=100)
     assert_disjoint(data, 500)

@@ -1,0 +1,89 @@
+"""The drawn settings as a data source: no files, no network, best reachable accuracy known."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from marketorch.data.images import ImageData
+from marketorch.data.pictures import DecodedImages
+from marketorch.data.synthetic.settings import CLASSES, Settings, generate_settings
+from marketorch.errors import DataError
+
+
+class SyntheticSettings(ImageData):
+    """Splits of `generate_settings`; each is a range of its own of one endless sequence.
+
+    Args:
+        num_train, num_validation, num_test: pictures drawn for each split.
+        label_noise: share of pictures that are mislabelled, in every split.
+        data_seed: of the sequence.
+        size: side of a picture in pixels.
+        fit: of photos to predict on, see `marketorch.data.images.ImageData`.
+        on_bad: the same.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_train: int = 12_000,
+        num_validation: int = 2_000,
+        num_test: int = 2_000,
+        label_noise: float = 0.03,
+        data_seed: int = 0,
+        size: int = 64,
+        fit: str = "crop",
+        on_bad: str = "error",
+    ) -> None:
+        super().__init__(
+            path="the synthetic settings", size=size, channels=3, fit=fit, on_bad=on_bad
+        )
+        self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
+        self.label_noise, self.data_seed = label_noise, data_seed
+        self._drawn: dict[str, Settings] = {}
+
+    @cached_property
+    def schema(self) -> dict[str, Any]:
+        """Classes, their counts, the images' form, and what label noise leaves reachable."""
+        train = self._settings("train")
+        best = {"accuracy": train.best_accuracy}
+        return {
+            "classes": list(CLASSES),
+            "raw_classes": list(CLASSES),
+            "class_counts": torch.bincount(train.labels, minlength=len(CLASSES)).tolist(),
+            "num_examples": len(train.labels),
+            "channels": 3,
+            "size": self.size,
+            "best_reachable": {name: best for name in self.sizes},
+        }
+
+    def split(self, name: str) -> DecodedImages:
+        """Draws ``train``, ``validation`` or ``test``, once."""
+        settings = self._settings(name)
+        return DecodedImages(settings.images, settings.labels, ids=self._places(name))
+
+    def _settings(self, name: str) -> Settings:
+        if name not in self.sizes:
+            raise DataError(f"The data have no {name} split (found: {', '.join(self.sizes)}).")
+        if name not in self._drawn:
+            self._drawn[name] = generate_settings(
+                self.sizes[name],
+                seed=self.data_seed,
+                start=self._places(name).start,
+                size=self.size,
+                label_noise=self.label_noise,
+            )
+        return self._drawn[name]
+
+    def _places(self, name: str) -> range:
+        """Where a split lies in the sequence."""
+        names = list(self.sizes)
+        start = sum(self.sizes[other] for other in names[: names.index(name)])
+        return range(start, start + self.sizes[name])
+
+    def fingerprint(self) -> str:
+        """The generator's arguments say it all."""
+        noise, train = self.label_noise, self.sizes["train"]
+        return f"synthetic_settings-{self.data_seed}-{noise}-{train}-{self.size}"
