@@ -88,6 +88,14 @@ def call_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
     return call
 
 
+@pytest.fixture(scope="session")
+def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of finished runs: ``emotion``, ``smile``, ``scene``, ``logo`` and ``sentiment``."""
+    from tiny_runs import train_all  # only when asked for, and after the lines above
+
+    return train_all(tmp_path_factory.mktemp("tiny_runs"))
+
+
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
     """``golden("engine", losses)`` compares with tests/golden/engine.json.

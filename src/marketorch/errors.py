@@ -40,8 +40,11 @@ def closest(name: str, candidates: Iterable[str]) -> str:
 
 
 @contextmanager
-def guard() -> Iterator[None]:
-    """Prints a `UserError` as one message and exits with status 1; others keep a traceback."""
+def guard(how_on: str = "resume=RUN_DIR continues from the last checkpoint") -> Iterator[None]:
+    """Prints a `UserError` as one message and exits with status 1; others keep a traceback.
+
+    ``how_on`` is what is said to who interrupts.
+    """
     try:
         yield
     except UserError as error:
@@ -55,5 +58,5 @@ def guard() -> Iterator[None]:
         )
         raise SystemExit(1) from error
     except KeyboardInterrupt:
-        print("interrupted; resume=RUN_DIR continues from the last checkpoint", file=sys.stderr)
+        print(f"interrupted; {how_on}", file=sys.stderr)
         raise SystemExit(130) from None

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from marketorch.data.boxes import BoxDataset
+from marketorch.data.boxes import BoxDataset, DecodedBoxes, Size, frame_of
 from marketorch.data.drawing import COLOURS, Mark, boxed, write_pictures
-from marketorch.data.pictures import Decoder, Pixels
+from marketorch.data.pictures import Decoder, Pixels, as_tensor
 from marketorch.engine.task import Row
 
 Whole = Callable[[Sequence[int]], Iterable[Pixels]]
@@ -60,6 +60,22 @@ class PhotosToSearch(BoxDataset):
         places = [place for place, name in enumerate(self.ids) if name in marks]
         for place, photo in zip(places, self.whole(places), strict=False):
             yield self.stems[place], boxed(photo, marks[self.ids[place]])
+
+
+def squares_to_search(
+    squares: Sequence[Pixels], sizes: Sequence[Size], ids: Sequence[str]
+) -> DecodedBoxes:
+    """Photos that are decoded already, as a data set to find boxes in.
+
+    Args:
+        squares: the photos as `letterboxed` puts them into squares of one side.
+        sizes: their own widths and heights.
+        ids: names of the photos.
+    """
+    frames = torch.tensor([frame_of(*size, len(squares[0])) for size in sizes])
+    boxes = [torch.zeros(0, 4) for _ in squares]
+    extents = torch.tensor(sizes, dtype=torch.float32)
+    return DecodedBoxes(as_tensor(squares), boxes, None, frames, ids, extents)
 
 
 def caption(row: Row) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from marketorch.errors import DataError, closest
 
 COMMON = {".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 SUFFIXES = COMMON | {".avif", ".bmp", ".pgm", ".pnm", ".ppm"}
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", "AVIF")  # of these suffixes
 Mode = Literal["RGB", "L"]
 
 
@@ -63,14 +65,33 @@ def read_photo(path: str | Path, mode: Mode = "RGB") -> np.ndarray:
     return decode(data, str(path), mode)
 
 
-def decode(data: bytes, shown: str, mode: Mode = "RGB") -> np.ndarray:
-    """Returns the photo in ``data`` as `read_photo` does; ``shown`` is its name in messages."""
+def decode(
+    data: bytes,
+    shown: str,
+    mode: Mode = "RGB",
+    *,
+    max_pixels: int | None = None,
+    formats: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Returns the photo in ``data`` as `read_photo` does; ``shown`` is its name in messages.
+
+    Args:
+        max_pixels: a larger photo is refused before any of its pixels is decoded.
+        formats: Pillow's names of those that are tried, say `FORMATS`; None: all that it knows.
+    """
     if not data:
         raise DataError(f"{shown} is empty (0 bytes).")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            if max_pixels is not None and image.width * image.height > max_pixels:
+                raise DataError(
+                    f"{shown} has {image.width:,} × {image.height:,} pixels; at most "
+                    f"{max_pixels / 1e6:g} megapixels are decoded. Save it smaller."
+                )
             image.load()
             return np.array(_plain(_upright(image), mode))
+    except DataError:
+        raise
     except UnidentifiedImageError as error:
         raise DataError(
             f"{shown} is not a photo that Pillow can read; it begins with {data[:16]!r}."
@@ -84,6 +105,11 @@ def decode(data: bytes, shown: str, mode: Mode = "RGB") -> np.ndarray:
     except Exception as error:  # a broken file makes Pillow raise whatever it stumbles over
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(f"{shown} is damaged or cut short: {reason}.") from error
+
+
+def in_mode(photo: np.ndarray, mode: Mode) -> np.ndarray:
+    """A photo ``(H, W, 3)`` that was read in colour, as `read_photo` gives it in ``mode``."""
+    return photo if mode == "RGB" else np.array(Image.fromarray(photo).convert(mode))
 
 
 def _upright(image: Image.Image) -> Image.Image:

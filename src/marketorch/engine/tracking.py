@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +72,7 @@ class Tracker:
             _keep_until(self.path, start_step)
         self.progress: Progress | None = None
         if self.main and console.is_terminal and total_steps:
-            self.progress = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[shown]}"),
-                console=console,
-                transient=True,
-            )
+            self.progress = _bar()
             self.bar = self.progress.add_task("train", total=total_steps, shown="")
             self.progress.start()
             self.progress.update(self.bar, completed=start_step)
@@ -122,6 +114,31 @@ class Tracker:
         """Takes the bar off the screen."""
         if self.progress:
             self.progress.stop()
+
+
+def _bar() -> Progress:
+    """A bar with counts and times and, at its end, what is ``shown``."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[shown]}"),
+        console=console,
+        transient=True,
+    )
+
+
+@contextmanager
+def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
+    """Yields what moves a bar on by a number, on a terminal; in a pipe nothing is shown."""
+    if not (console.is_terminal and distributed.is_main()):
+        yield lambda number: None
+        return
+    with _bar() as progress:
+        bar = progress.add_task(what, total=total, completed=done, shown="")
+        yield lambda number: progress.advance(bar, number)
 
 
 def open_backend(name: str, run_dir: Path) -> Any:

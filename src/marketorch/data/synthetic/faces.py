@@ -205,6 +205,7 @@ def draw(
     *,
     identity_seed: int = 0,
     size: int = 96,
+    backdrop: float = 0.5,
 ) -> Tensor:
     """Draws one upright face in plain light, uint8 ``(S, S)``.
 
@@ -213,6 +214,7 @@ def draw(
             left and right in the image.
         identity_seed: whose face it is.
         size: pixels of a side.
+        backdrop: the grey behind it.
     """
     units = torch.zeros(1, len(ACTION_UNITS), 2)
     for name, intensity in action_units.items():
@@ -220,7 +222,7 @@ def draw(
     identity = _traits(Generator().manual_seed(derive_seed(identity_seed)), IDENTITY, 1)
     pose, light = _middle(POSE), _middle(LIGHT)
     pose.scale = torch.full((1, 1, 1), 1.05)  # the whole head
-    image = draw_faces(units, identity, pose, light, torch.full((1, 1, 1), 0.5), size)
+    image = draw_faces(units, identity, pose, light, torch.full((1, 1, 1), backdrop), size)
     return _to_bytes(image[0])
 
 

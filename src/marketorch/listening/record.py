@@ -1,0 +1,144 @@
+"""The record of a post: a fixed schema, the same as a dict, as JSON and as a row of Parquet.
+
+Every field is always there. What nobody has looked for, because there was no run, no photo or no
+text for it, is None; what was looked for and not found is an empty list. Class names differ from
+run to run, so they are values, not fields.
+
+Lengths are pixels of the photo, the right way up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from marketorch.errors import DataError
+
+SCHEMA_VERSION = 1  # raised when a field is added, changed or left out
+Record = dict[str, Any]
+
+BOX = [(side, pa.float64()) for side in ("x1", "y1", "x2", "y2")]
+SHARES = pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float64())]))
+SCORES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.float64())]))
+WORDS = pa.list_(pa.struct([("word", pa.string()), ("weight", pa.float64())]))
+ANSWER = [("label", pa.string()), ("probability", pa.float64()), ("probabilities", SHARES)]
+ANSWER += [("scores", SCORES)]  # expected values of numbers that the classes have, e.g. valence
+BRAND = [("brand", pa.string()), ("score", pa.float64()), *BOX, ("area", pa.float64())]
+FACE = [*BOX, ("angle", pa.float64()), ("score", pa.float64())]
+FACE += [("emotion", pa.struct(ANSWER)), ("smile", pa.struct(ANSWER))]
+NEAR = [("face", pa.int32()), ("brand", pa.int32()), ("name", pa.string())]
+NEAR += [("distance", pa.float64())]
+FAULT = [("part", pa.string()), ("reason", pa.string())]
+
+SCHEMA = pa.schema(
+    [
+        ("schema_version", pa.int32()),
+        ("id", pa.string()),
+        ("time", pa.string()),
+        ("author", pa.string()),
+        ("image", pa.string()),
+        ("text", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("brands", pa.list_(pa.struct(BRAND))),
+        ("faces", pa.list_(pa.struct(FACE))),
+        ("near", pa.list_(pa.struct(NEAR))),
+        ("scene", pa.struct(ANSWER)),
+        ("sentiment", pa.struct([*ANSWER, ("words", WORDS)])),
+        ("faults", pa.list_(pa.struct(FAULT))),
+    ],
+    metadata={"marketorch.schema_version": str(SCHEMA_VERSION)},
+)
+
+
+def record(**known: Any) -> Record:
+    """A record with what is known and None for the rest; without faults unless some are given."""
+    if unknown := known.keys() - set(SCHEMA.names):
+        raise ValueError(f"no fields of a record: {', '.join(sorted(unknown))}")
+    blank = dict.fromkeys(SCHEMA.names) | {"schema_version": SCHEMA_VERSION, "faults": []}
+    return blank | known
+
+
+def to_json(post: Record) -> str:
+    """A record on one line."""
+    return json.dumps(post, ensure_ascii=False, allow_nan=False)
+
+
+def from_json(line: str) -> Record:
+    """The record that `to_json` wrote. DataError if it is of another version."""
+    post: Record = json.loads(line)
+    _check_version(post.get("schema_version"), "this record")
+    return post
+
+
+def to_table(records: Sequence[Record]) -> pa.Table:
+    """Records as a table of `SCHEMA`."""
+    return pa.Table.from_pylist(list(records), schema=SCHEMA)
+
+
+def from_table(table: pa.Table) -> list[Record]:
+    """The records that `to_table` made a table of."""
+    return table.to_pylist()
+
+
+def read_records(source: Any, at_once: int = 1024) -> Iterator[list[Record]]:
+    """Yields the records of a Parquet file, a table or a data frame, some at a time.
+
+    Raises:
+        DataError: the file is missing or broken, or holds no records of this version.
+    """
+    for batch in _batches(source, at_once):
+        records = batch.to_pylist()
+        for post in records:
+            _check_version(post["schema_version"], str(source) if _is_path(source) else "the table")
+        yield records
+
+
+def _batches(source: Any, at_once: int) -> Iterable[pa.RecordBatch]:
+    if not _is_path(source):
+        return _as_records(source).to_batches(at_once)
+    if not Path(source).is_file():
+        raise DataError(f"{source} does not exist.")
+    try:
+        file = pq.ParquetFile(source)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{source} is no Parquet file that can be read: {error}.") from error
+    _check_names(file.schema_arrow.names, str(source))
+    return file.iter_batches(at_once, columns=SCHEMA.names)
+
+
+def _as_records(frame: Any) -> pa.Table:
+    """A table or a data frame as a table of `SCHEMA`, its columns in order."""
+    names = frame.column_names if isinstance(frame, pa.Table) else list(frame.columns)
+    _check_names(names, "the table")
+    try:
+        if isinstance(frame, pa.Table):
+            return frame.select(SCHEMA.names).cast(SCHEMA)
+        return pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA, preserve_index=False)
+    except (pa.ArrowException, UnicodeError) as error:
+        raise DataError(f"the table holds no records of posts: {error}.") from error
+
+
+def _check_names(names: Sequence[str], shown: str) -> None:
+    if missing := [name for name in SCHEMA.names if name not in names]:
+        raise DataError(
+            f"{shown} holds no records of posts: it has no {', '.join(missing)}. "
+            f"Columns found: {', '.join(names)}."
+        )
+
+
+def _check_version(found: Any, shown: str) -> None:
+    if found != SCHEMA_VERSION:
+        raise DataError(
+            f"{shown} has schema_version {found}; this version of marketorch reads "
+            f"{SCHEMA_VERSION}."
+        )
+
+
+def _is_path(source: Any) -> bool:
+    return isinstance(source, (str, Path))

@@ -1,0 +1,228 @@
+"""Listening to one post: whatever runs there are, and whatever the post holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from drawings import bomb, png
+from PIL import Image
+from red_spots import TEXT, cut, red_spot, reds
+
+from marketorch import load_run
+from marketorch.data.faces import FaceFinder
+from marketorch.errors import CheckpointError, ConfigError
+from marketorch.listening import Listener, Post
+from marketorch.listening.listener import KINDS, surest
+from marketorch.listening.record import SCHEMA, from_table, to_table
+from marketorch.listening.seeing import THE_PHOTO
+from marketorch.tasks.detection import Detection
+
+
+@pytest.fixture
+def sees_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An untrained detector finds anything; this one finds what is red."""
+    monkeypatch.setattr(Detection, "predict", reds)
+
+
+@pytest.fixture
+def listener(tiny_runs: Path, sees_red: None) -> Listener:
+    return Listener.load(**{name: tiny_runs / name for name in KINDS}, explain=2)
+
+
+@pytest.fixture
+def scene() -> np.ndarray:
+    return red_spot()
+
+
+# -- one post ---------------------------------------------------------------------------------
+
+
+def test_a_record_tells_all_that_the_runs_say(listener: Listener, scene: np.ndarray) -> None:
+    post = listener.analyse(scene, TEXT)
+    assert list(post) == SCHEMA.names
+    assert (post["width"], post["height"], post["faults"]) == (600, 300, [])
+    (brand,) = post["brands"]
+    sides = [brand[side] for side in ("x1", "y1", "x2", "y2")]
+    assert sides == pytest.approx([60, 200, 140, 240], abs=8)
+    assert brand["area"] == pytest.approx(80 * 40 / (600 * 300), rel=0.3)
+    assert len(post["faces"]) == 2
+    for face in post["faces"]:
+        assert face["x2"] - face["x1"] == pytest.approx(face["y2"] - face["y1"], abs=0.2)
+        assert 60 < face["x2"] - face["x1"] < 130
+        for name, number in (("emotion", 7), ("smile", 2)):
+            shares = [own["probability"] for own in face[name]["probabilities"]]
+            assert len(shares) == number
+            assert sum(shares) == pytest.approx(1, abs=1e-4)
+            assert face[name]["probability"] == max(shares)
+    left = min(range(2), key=lambda place: post["faces"][place]["x1"])
+    assert [(pair["face"], pair["brand"], pair["name"]) for pair in post["near"]] == [
+        (left, 0, brand["brand"])
+    ]
+    assert post["scene"]["label"] in ("beach", "street")
+    assert {own["label"] for own in post["sentiment"]["probabilities"]} == {"negative", "positive"}
+    assert len(post["sentiment"]["words"]) == 2
+    assert {own["word"] for own in post["sentiment"]["words"]} <= set(TEXT.replace(",", "").split())
+
+
+def test_a_record_says_what_each_run_says_by_itself(
+    tiny_runs: Path, tmp_path: Path, scene: np.ndarray
+) -> None:
+    """The same faces, boxes and shares as predict.py gives for the file."""
+    Image.fromarray(scene).save(tmp_path / "a.png")
+    path = str(tmp_path / "a.png")
+    runs = {name: load_run(tiny_runs / name) for name in KINDS}
+    post = Listener(**runs, min_face=0.05).analyse(path, TEXT)
+    for name in ("emotion", "smile"):
+        rows = runs[name].predict(path)
+        assert [round(row["x"], 1) for row in rows] == [face["x1"] for face in post["faces"]]
+        for row, face in zip(rows, post["faces"], strict=True):
+            for own in face[name]["probabilities"]:
+                assert own["probability"] == pytest.approx(row[f"p_{own['label']}"], abs=1e-5)
+    (scores,) = [own["value"] for own in post["faces"][0]["emotion"]["scores"]]
+    assert scores == pytest.approx(runs["emotion"].predict(path)[0]["valence"], abs=1e-4)
+    (row,) = runs["scene"].predict(path)
+    assert row["probability"] == pytest.approx(post["scene"]["probability"], abs=1e-5)
+    (row,) = runs["sentiment"].predict([TEXT])
+    assert row["label"] == post["sentiment"]["label"]
+    found = {(row["label"], row["x1"], row["y1"]) for row in runs["logo"].predict(path)}
+    assert {(own["brand"], own["x1"], own["y1"]) for own in post["brands"]} <= found
+
+
+@pytest.mark.parametrize(
+    "names", [[name] for name in KINDS] + [["logo", "emotion"], ["smile", "scene", "sentiment"]]
+)
+def test_any_runs_will_do(
+    tiny_runs: Path, sees_red: None, scene: np.ndarray, names: list[str]
+) -> None:
+    """What nobody is asked is unknown."""
+    post = Listener.load(**{name: tiny_runs / name for name in names}).analyse(scene, TEXT)
+    faces = {"emotion", "smile"} & set(names)
+    assert (post["brands"] is None) == ("logo" not in names)
+    assert (post["faces"] is None) == (not faces)
+    assert (post["near"] is None) == (not faces or "logo" not in names)
+    assert (post["scene"] is None) == ("scene" not in names)
+    assert (post["sentiment"] is None) == ("sentiment" not in names)
+    for face in post["faces"] or []:
+        assert {name for name in ("emotion", "smile") if face[name]} == faces
+
+
+def test_nothing_found_is_not_unknown(listener: Listener) -> None:
+    post = listener.analyse(np.full((90, 120), 128, np.uint8))
+    assert (post["brands"], post["faces"], post["near"]) == ([], [], [])
+    assert (post["text"], post["sentiment"]) == (None, None)
+    assert post["scene"] is not None
+    post = listener.analyse(text=TEXT)
+    assert (post["brands"], post["faces"], post["near"], post["scene"]) == (None,) * 4
+
+
+def test_a_photo_is_decoded_and_searched_once(
+    listener: Listener, scene: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    find, opened = FaceFinder.find, Image.open
+    monkeypatch.setattr(FaceFinder, "find", lambda *a: seen.append("find") or find(*a))
+    monkeypatch.setattr(Image, "open", lambda *a, **k: seen.append("open") or opened(*a, **k))
+    small = png(scene[150:250, 40:200])
+    listener.analyse_posts([Post(small), Post(small), Post(text=TEXT)])
+    assert sorted(seen) == ["find", "find", "open", "open"]
+
+
+def test_an_open_set_detector_is_told_what_to_look_for(
+    tiny_runs: Path, sees_red: None, scene: np.ndarray
+) -> None:
+    run = load_run(tiny_runs / "logo")
+    asked: list[int] = []
+    run.data.asking = lambda dataset: asked.append(len(dataset)) or dataset  # type: ignore[attr-defined]
+    assert len(Listener(logo=run).analyse(scene)["brands"]) == 1
+    assert asked == [1]
+
+
+def test_of_two_brands_at_one_place_the_surer_is_told() -> None:
+    def box(brand: str, score: float, left: float) -> dict[str, Any]:
+        return {"brand": brand, "score": score, "x1": left, "y1": 0.0, "x2": left + 10, "y2": 10.0}
+
+    boxes = [box("a", 0.5, 0), box("b", 0.8, 1), box("a", 0.4, 6), box("b", 0.3, 50)]
+    assert [(own["brand"], own["score"]) for own in surest(boxes)] == [
+        ("b", 0.8),
+        ("a", 0.4),
+        ("b", 0.3),
+    ]
+    assert surest([]) == []
+
+
+def test_runs_must_be_what_they_are_for(tiny_runs: Path) -> None:
+    with pytest.raises(ConfigError, match=r"logo=.*: expected a run of Detection, not of Image"):
+        Listener.load(logo=tiny_runs / "emotion")
+    with pytest.raises(ConfigError, match="give at least one run of logo, emotion"):
+        Listener.load()
+    with pytest.raises(CheckpointError, match="there is no such folder"):
+        Listener.load(scene="nowhere")
+
+
+# -- odd posts --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("photo", "reason"),
+    [
+        (b"", "is empty (0 bytes)"),
+        (b"random bytes", "is not a photo that Pillow can read; it begins with b'random bytes'"),
+        (cut(png(np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8))), "is damaged"),
+        (bomb(), "says that it has more than 179 megapixels"),
+        (png(np.zeros((50, 50), np.uint8)), "has 50 × 50 pixels; at most 0.002 megapixels are"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a photo that Pillow"),
+        (np.zeros((2, 40, 3), np.uint8), "has 40 × 2 pixels; at most 10 times as long as wide"),
+        (np.zeros((0, 4, 3), np.uint8), "has no pixels"),
+        (np.zeros((4, 4, 4), np.uint8), "is uint8 (4, 4, 4); expected uint8 (H, W, 3)"),
+        (Path("none.png"), "could not be read: No such file or directory"),
+        (Path("."), "could not be read: Is a directory"),
+        (Path("a\0b"), "could not be read: embedded null byte"),
+        (3.5, "is a float; expected a file, its content, or pixels"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_photo_that_cannot_be_used_is_a_fault(tiny_runs: Path, photo: Any, reason: str) -> None:
+    """And the caption is heard all the same."""
+    runs = {name: tiny_runs / name for name in ("scene", "sentiment")}
+    listener = Listener.load(**runs, max_pixels=2_000)
+    post = listener.analyse(photo, TEXT)
+    (fault,) = post["faults"]
+    assert fault["part"] == "photo"
+    assert fault["reason"].startswith(f"{THE_PHOTO} {reason}")
+    assert (post["width"], post["scene"]) == (None, None)
+    assert post["sentiment"]["words"]
+    assert from_table(to_table([post])) == [post]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "😀🎉",
+        "שלום עולם \u202e",
+        "a\0b",
+        "x" * 100_000,
+        "<script>alert(1)</script>",
+        "…!?",
+        "\u200b",
+    ],
+)
+def test_odd_texts_are_answered(tiny_runs: Path, text: str) -> None:
+    post = Listener.load(sentiment=tiny_runs / "sentiment").analyse(None, text)
+    assert (post["text"], post["faults"]) == (text, [])
+    assert post["sentiment"]["label"] in ("negative", "positive")
+    assert from_table(to_table([post])) == [post]
+
+
+def test_no_text_and_bad_text(tiny_runs: Path) -> None:
+    listener = Listener.load(sentiment=tiny_runs / "sentiment")
+    for text in (None, "", " \n\t"):
+        post = listener.analyse(None, text)
+        assert (post["text"], post["sentiment"]) == (None, None)
+        assert [own["reason"] for own in post["faults"]] == ["neither a photo nor a text"]
+    post = listener.analyse(None, "fine\ud800")
+    assert post["text"] == "fine\ufffd"
+    assert [own["part"] for own in post["faults"]] == ["text"]
+    assert from_table(to_table([post])) == [post]
