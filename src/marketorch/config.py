@@ -150,7 +150,7 @@ def _typed(key: str, value: str) -> Any:
         return value
 
 
-def save(config: DictConfig, path: Path) -> None:
+def save(config: DictConfig | dict[str, Any], path: Path) -> None:
     """Writes a config as YAML."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(OmegaConf.to_yaml(config), encoding="utf-8")
@@ -258,6 +258,8 @@ def locate(target: str, path: str = "_target_") -> Callable[..., Any]:
         names = [n for n in vars(module) if not n.startswith("_")]
         raise ConfigError(f"{path}: {module_name} has no '{name}'.{closest(name, names)}")
     found: Callable[..., Any] = getattr(module, name)
+    if not str(getattr(found, "__module__", "")).startswith(ALLOWED):
+        raise ConfigError(f"{path}: {module_name} only imports '{name}'; it is not marketorch's.")
     return found
 
 

@@ -20,6 +20,7 @@ from marketorch.engine import checkpoint, distributed
 from marketorch.engine.evaluation import evaluate as measure
 from marketorch.engine.evaluation import join_ranks, predict_all
 from marketorch.engine.hardware import lay_out
+from marketorch.engine.hub import ADDRESS, fetch
 from marketorch.engine.loading import derive_seed
 from marketorch.engine.task import (
     Dataset,
@@ -218,12 +219,12 @@ def _summary(config: DictConfig, run_dir: Path, report: dict[str, Any]) -> None:
 
 
 def find_run(path: str | Path) -> Path:
-    """Checks that a path is a run directory.
+    """Checks that a path is a run directory; ``hf://owner/name`` is fetched from the hub.
 
     Raises:
         CheckpointError: it is not; the message says what is missing and names the nearest one.
     """
-    run_dir = Path(path)
+    run_dir = fetch(str(path)) if str(path).startswith(ADDRESS) else Path(path)
     if not run_dir.is_dir():
         near = [str(p.parent) for p in Path("runs").glob("*/*/config.yaml")]
         raise CheckpointError(f"run={path}: there is no such folder.{closest(str(path), near)}")

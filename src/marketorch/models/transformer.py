@@ -119,7 +119,7 @@ class Block(nn.Module):
     def at(self, x: Tensor, place: Tensor, rotation: Rotation) -> Tensor:
         """What `forward` gives at one ``place (B,)`` of each sequence, causally: ``(B, D)``."""
         heads = self.attention.at(self.attention_norm(x), place, rotation)
-        x = x[torch.arange(len(x), device=x.device), place] + self.dropout(heads)
+        x = x[torch.arange(x.shape[0], device=x.device), place] + self.dropout(heads)
         return x + self.dropout(self.mlp(self.mlp_norm(x)))
 
 
