@@ -14,7 +14,7 @@ from marketorch import compose, evaluate, load_run, train
 from marketorch.engine.tracking import say, table
 from marketorch.errors import guard
 
-FLAGSHIPS = ("sentiment", "recommender", "emotion")
+FLAGSHIPS = ("sentiment", "recommender", "emotion", "logo")
 RUNS = Path("runs/demo")
 REACHABLE = "best reachable"
 COLUMNS = ("experiment", "model", "trivial", "strongest classic", REACHABLE, "minutes")
