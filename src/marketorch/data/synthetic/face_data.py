@@ -10,6 +10,7 @@ import torch
 from marketorch.data.images import ImageData
 from marketorch.data.pictures import DecodedImages
 from marketorch.data.synthetic.faces import CLASSES, Faces, generate_faces
+from marketorch.data.synthetic.sequence import places
 from marketorch.errors import DataError
 
 SMILES = ["posed", "genuine"]
@@ -79,13 +80,12 @@ class SyntheticFaces(ImageData):
     def split(self, name: str) -> DecodedImages:
         """Draws ``train``, ``validation`` or ``test``."""
         faces = self._faces(name)
-        start = self._start(name)
+        ids = places(self.sizes, name)
         if self.target == "emotion":
-            places = range(start, start + self.sizes[name])
-            return DecodedImages(faces.images, faces.labels, ids=places)
+            return DecodedImages(faces.images, faces.labels, ids=ids)
         smiling = (faces.smiles >= 0).nonzero()[:, 0]
-        ids = [start + i for i in smiling.tolist()]
-        return DecodedImages(faces.images[smiling], faces.smiles[smiling], ids=ids)
+        own = [ids[i] for i in smiling.tolist()]
+        return DecodedImages(faces.images[smiling], faces.smiles[smiling], ids=own)
 
     def _faces(self, name: str) -> Faces:
         if name not in self.sizes:
@@ -93,15 +93,10 @@ class SyntheticFaces(ImageData):
         return generate_faces(
             self.sizes[name],
             seed=self.data_seed,
-            start=self._start(name),
+            start=places(self.sizes, name).start,
             size=self.size,
             label_noise=self.label_noise,
         )
-
-    def _start(self, name: str) -> int:
-        """Where a split begins in the sequence."""
-        names = list(self.sizes)
-        return sum(self.sizes[other] for other in names[: names.index(name)])
 
     def fingerprint(self) -> str:
         """The generator's arguments say it all."""

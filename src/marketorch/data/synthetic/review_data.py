@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from marketorch.data.synthetic.reviews import Reviews, generate_reviews
+from marketorch.data.synthetic.sequence import places
 from marketorch.data.text import TextDataset, read_inputs
 
 
@@ -48,21 +49,15 @@ class SyntheticReviews:
     def split(self, name: str) -> TextDataset:
         """Generates ``train``, ``validation`` or ``test``."""
         reviews = self._reviews(name)
-        return TextDataset(reviews.texts, torch.tensor(reviews.labels), self._places(name))
+        return TextDataset(reviews.texts, torch.tensor(reviews.labels), places(self.sizes, name))
 
     def _reviews(self, name: str) -> Reviews:
         return generate_reviews(
             self.sizes[name],
             seed=self.data_seed,
             label_noise=self.label_noise,
-            start=self._places(name).start,
+            start=places(self.sizes, name).start,
         )
-
-    def _places(self, name: str) -> range:
-        """Where a split lies in the sequence."""
-        names = list(self.sizes)
-        start = sum(self.sizes[other] for other in names[: names.index(name)])
-        return range(start, start + self.sizes[name])
 
     def inputs(self, source: str) -> TextDataset:
         """Reads a file with a ``text`` column, or takes a text itself."""

@@ -9,6 +9,7 @@ import torch
 
 from marketorch.data.images import ImageData
 from marketorch.data.pictures import DecodedImages
+from marketorch.data.synthetic.sequence import places
 from marketorch.data.synthetic.settings import CLASSES, Settings, generate_settings
 from marketorch.errors import DataError
 
@@ -62,7 +63,7 @@ class SyntheticSettings(ImageData):
     def split(self, name: str) -> DecodedImages:
         """Draws ``train``, ``validation`` or ``test``, once."""
         settings = self._settings(name)
-        return DecodedImages(settings.images, settings.labels, ids=self._places(name))
+        return DecodedImages(settings.images, settings.labels, ids=places(self.sizes, name))
 
     def _settings(self, name: str) -> Settings:
         if name not in self.sizes:
@@ -71,17 +72,11 @@ class SyntheticSettings(ImageData):
             self._drawn[name] = generate_settings(
                 self.sizes[name],
                 seed=self.data_seed,
-                start=self._places(name).start,
+                start=places(self.sizes, name).start,
                 size=self.size,
                 label_noise=self.label_noise,
             )
         return self._drawn[name]
-
-    def _places(self, name: str) -> range:
-        """Where a split lies in the sequence."""
-        names = list(self.sizes)
-        start = sum(self.sizes[other] for other in names[: names.index(name)])
-        return range(start, start + self.sizes[name])
 
     def fingerprint(self) -> str:
         """The generator's arguments say it all."""
