@@ -25,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing marketorch and what it needs into $(VENV); the first time takes minutes"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		-c constraints.txt -e ".[dev,notebook,benchmark,export]"
+		-c constraints.txt -e ".[dev,notebook,app,boost,benchmark,export]"
 	@touch $@
 
 demo: install
