@@ -90,7 +90,8 @@ def call_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
 
 @pytest.fixture(scope="session")
 def tiny_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of finished runs: ``emotion``, ``smile``, ``scene``, ``logo`` and ``sentiment``."""
+    """A folder of finished runs: ``emotion``, ``smile``, ``scene``, ``logo``, ``sentiment`` and
+    ``recommender``."""
     from tiny_runs import train_all  # only when asked for, and after the lines above
 
     return train_all(tmp_path_factory.mktemp("tiny_runs"))

@@ -1,4 +1,4 @@
-"""Finished runs of every kind that social listening asks, small and hardly trained."""
+"""Finished runs of every kind that listening and the page ask, small and hardly trained."""
 
 from __future__ import annotations
 
@@ -25,6 +25,10 @@ RECIPES = {
     "sentiment": [
         *("experiment=sentiment", "data.num_train=300", "data.num_validation=60"),
         *("model.dim=16", "model.depth=1", "model.vocab_size=200", "data.num_test=0"),
+    ],
+    "recommender": [
+        *("experiment=recommender", "data.num_users=60", "data.num_items=100"),
+        *("model.dim=16", "model.length=20"),
     ],
 }
 

@@ -1,4 +1,4 @@
-"""What the tests of listening share: a detector of red, a photo for it, a file cut short."""
+"""What tests of listening and of the page share: a detector of red, a photo for it, a cut file."""
 
 from __future__ import annotations
 
