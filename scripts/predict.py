@@ -4,7 +4,8 @@
 class's probability (a triage list), ``contains=TEXT`` keeps the rows that mention TEXT, ``top=N``
 keeps the first N. A recommender takes ``input="260 1196"`` (a history of items), ``input=user:42``
 (a user of the log), ``input=item:260`` (what goes with an item) or an event log, and
-``exclude="1 2"``, items never to recommend.
+``exclude="1 2"``, items never to recommend; ``top=N`` are then the first N items for each user.
+Ids that have blanks stand between commas: ``input="red cup, blue cup"``.
 
 A classifier of faces takes a photo or a folder, a detector of brands a video as well (a frame every
 ``data.video_every`` seconds). ``draw=FOLDER`` writes the photos in which something was found, with
@@ -31,8 +32,8 @@ def main(arguments: list[str]) -> None:
     for name in OPTIONS:
         values[name], arguments = split_option(arguments, name)
     for name in ("run", "input"):
-        if values[name] is None:
-            raise ConfigError(f"{name}=… is missing. {__doc__}")
+        if not (values[name] or "").strip():
+            raise ConfigError(f"{name}=… is missing or empty. {__doc__}")
     marks = values.pop("marks")
     if marks is not None:
         arguments = [*arguments, f'data.find="{marks}"']

@@ -1,28 +1,25 @@
 """What the README and the pages in docs/ say is true: commands run, code runs, names exist.
 
-All commands of a page run in turn in one process (a page's first command trains the run that its
-second one evaluates), because on a busy core importing torch takes longer than they do. Training is
-cut to three steps.
+All commands of a page run in turn (a page's first command trains the run that its second one
+evaluates). Training is cut to three steps.
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
-from conftest import ROOT, TINY_DETECTOR
+from conftest import ROOT
 from drawings import folder, photos
 from omegaconf import OmegaConf
+from pages import FENCE, PAGES, blocks, commands, run, write_rows
 from PIL import Image
 
 from marketorch.config import check, locate
@@ -32,67 +29,9 @@ from marketorch.data.synthetic.mark_drawings import MARKS
 from marketorch.data.text import TextData
 from marketorch.errors import DataError
 
-PAGES = {
-    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-}
 README, ADDING = PAGES["README.md"], PAGES["docs/adding.md"]
 GROUPS = ("task", "model", "data", "optim", "trainer", "experiment")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"^`([\w./]+)`:\n\n```\w+\n(.*?)^```", re.MULTILINE | re.DOTALL)
-
-RUNNER = """
-import json, os, runpy, sys
-scripts = sys.argv[1]
-for name, arguments in json.load(sys.stdin):
-    sys.argv = [name, *arguments]
-    print("$", name, *arguments, flush=True)
-    runpy.run_path(os.path.join(scripts, name), run_name="__main__")
-"""
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return [body for found, body in FENCE.findall(page) if found == language]
-
-
-def commands(page: str) -> list[list[str]]:
-    lines = "".join(blocks(page, "bash")).splitlines()
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
-
-
-def shortened(words: list[str]) -> list[str]:
-    """A train command that takes three steps on few examples; others as they are."""
-    if not words[0].endswith("train.py") or any(w.startswith("resume=") for w in words):
-        return words
-    tiny = ["trainer.max_steps=3", "trainer.batch_size=16", "trainer.log_every=1"]
-    if "data=brand_marks" in words:
-        sizes = ["data.num_train=48", "data.num_validation=8", "data.num_test=8", "data.size=64"]
-        return [*words, *tiny, *sizes, *TINY_DETECTOR, "trainer.num_workers=0"]
-    if not any(w.startswith(("data=", "experiment=stars")) for w in words):
-        tiny += ["data.num_train=300", "data.num_validation=60", "data.num_test=60"]
-    if not any(w.startswith("model=") for w in words):
-        tiny += ["model.width=4" if "experiment=emotion" in words else "model.dim=32"]
-    return [*words, *tiny]
-
-
-def run(calls: list[list[str]], folder: Path, root: Path) -> str:
-    """Runs python scripts in turn, in ``folder``, with the code of ``root``; returns the output."""
-    names = [[words[0].removeprefix("scripts/"), shortened(words)[1:]] for words in calls]
-    done = subprocess.run(
-        [sys.executable, "-c", RUNNER, str(root / "scripts")],
-        input=json.dumps(names),
-        cwd=folder,
-        env=os.environ | {"COLUMNS": "120", "PYTHONPATH": str(root / "src")},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def write_rows(path: Path, rows: list[list[str]]) -> None:
-    path.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
 
 
 # -- commands ---------------------------------------------------------------------------------
@@ -107,14 +46,17 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     calls = [words[1:] for words in found if words[0] == "python"]
     torchrun = [words for words in found if words[0] == "torchrun"]
     calls += [words[words.index("scripts/train.py") :] for words in torchrun]  # as one process
-    assert len(calls) == 20
+    assert len(calls) == 21
     assert len(calls) + 2 == len(found)
 
-    tones = [["body", "tone"]]
+    tones = [["body", "tone", "image", "text"]]
     tones += [
-        [f"the battery is {word} {i}", tone]
+        [f"the battery is {word} {i}", tone, f"shelf/{photo}.png", f"It is {word}."]
         for i in range(40)
-        for word, tone in (("bad", "negative"), ("fine", "neutral"), ("good", "positive"))
+        for word, tone, photo in (
+            *(("bad", "negative", "two"), ("fine", "neutral", "none")),
+            ("good", "positive", "gone"),
+        )
     ]
     write_rows(tmp_path / "posts.csv", tones)
     write_rows(
@@ -133,13 +75,19 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     (tmp_path / "marks").mkdir()
     for name in ("Hestrum", "Morva"):
         (tmp_path / "marks" / f"{name}.svg").write_text(MARKS[name], encoding="utf-8")
-    shown = run(calls, tmp_path, ROOT)
+    shown = run(calls, tmp_path)
     counts = (tmp_path / "brands.csv").read_text(encoding="utf-8").splitlines()
     assert sorted(row.partition(",")[0] for row in counts[1:]) == ["Hestrum", "Morva"]
     rows = (tmp_path / "brands.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(row)["image"] for row in rows} == {
         f"shelf/{path.name}" for path in (tmp_path / "shelf").iterdir()
     }
+    heard = pd.read_parquet(tmp_path / "posts.parquet")
+    assert len(heard) == 120
+    assert heard["faults"].map(len).sum() == 40  # of the photo that is gone
+    assert heard["faces"].dropna().map(len).tolist() == [2, 0] * 40
+    assert heard["sentiment"].notna().all()
+    assert (tmp_path / "report" / "report.html").exists()
     following = (tmp_path / "next.csv").read_text(encoding="utf-8").splitlines()
     assert following[0] == "rank,item,score"
     assert len(following) == 11

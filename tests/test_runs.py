@@ -181,3 +181,21 @@ def test_the_table_of_an_evaluation_shows_every_number_whole(
             assert "/" in name or f"{value:.4f}" in shown, name
     assert ("metric" in shown) == (width == 80)
     assert max(len(line) for line in shown.splitlines() if line[0] in "┏┃┡│└") <= width
+
+
+def test_a_mistake_in_the_data_leaves_the_run_directory_to_the_mended_command(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "posts.csv").write_text(
+        "body,tone\n" + "".join(f"{word} phone {i},{word}\n" for i in range(30) for word in "ab")
+    )
+    recipe = [f"data.path={tmp_path / 'posts.csv'}", "data=text_file", "data.text=body"]
+    recipe += ["trainer.max_steps=1", f"run_dir={tmp_path / 'run'}", "model=nb_logistic"]
+    for _ in range(2):
+        with pytest.raises(DataError, match="no column 'label'"):
+            train(compose(recipe))
+        assert not (tmp_path / "run").exists()
+    train(compose([*recipe, "data.label=tone"]))
+    with pytest.raises(ConfigError, match="already holds a finished run"):
+        train(compose(recipe))
+    assert (tmp_path / "run" / "config.yaml").exists()

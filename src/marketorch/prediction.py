@@ -16,8 +16,11 @@ from marketorch.engine.tracking import finite, say, table
 from marketorch.errors import ConfigError, DataError, closest
 from marketorch.runs import Run, load_run
 from marketorch.tasks.classification import Classification
+from marketorch.tasks.customers import CustomerTask
 
 Row = dict[str, Any]
+TOLD = ("words", "reasons")  # columns that say why
+EXPLAINED = (Classification, CustomerTask)
 
 
 def predict_file(
@@ -51,17 +54,16 @@ def predict_file(
     if draw:
         check_drawing(dataset, source, draw)
     other = second_run(also, run, dataset) if also else None
+    rank = rank or getattr(run.task, "rank", None)
+    some_of_all = bool(rank or top)  # reasons are dear: only for what is shown
     with distributed.process_group(run.device):
-        every = run.predict(dataset, explain=0 if rank or top else explain)
+        every = run.predict(dataset, explain=0 if some_of_all else explain)
         if other:
             every = with_answers_of(other, dataset, every)
         main = distributed.is_main()
     if not main:
         return every
-    rows = ranked(every, rank, getattr(run.task, "classes", ())) if rank else every
-    rows = rows[:top] if top else rows
-    if explain and (rank or top) and "text" in rows[0]:  # dear: only for what is shown
-        rows = [row | {"words": explained(run, row, explain)} for row in rows]
+    rows = first_rows(run, dataset, every, rank, top, explain) if some_of_all else every
     seconds = time.perf_counter() - started
     if output:
         write(rows, output)
@@ -175,10 +177,35 @@ def mentioning(dataset: Any, text: str) -> Any:
     return kept
 
 
-def ranked(rows: list[Row], name: str, classes: Sequence[str] = ()) -> list[Row]:
-    """Rows by the probability of class ``name``, or by the score of its detections, highest first.
+def first_rows(
+    run: Run, dataset: Any, every: list[Row], rank: str | None, top: int | None, explain: int
+) -> list[Row]:
+    """The ``top`` rows, ranked if a class is named, with reasons if any are asked for.
 
-    Rows that say nothing of the class come last.
+    Of recommendations it is the ``top`` items of each row.
+    """
+    places = list(range(len(every)))
+    if rank:
+        places = ranking(every, rank, getattr(run.task, "classes", ()))
+    if "items" in every[0]:
+        return [
+            {name: own[:top] if isinstance(own, list) else own for name, own in row.items()}
+            for row in every
+        ]
+    places = places[:top] if top else places
+    rows = [every[place] for place in places]
+    if explain and isinstance(run.task, EXPLAINED) and hasattr(dataset, "select"):
+        asked = run.predict(dataset.select(places), explain=explain)
+        reasons = [{name: own[name] for name in TOLD if name in own} for own in asked]
+        rows = [row | own for row, own in zip(rows, reasons, strict=True)]
+    return [{"rank": i} | row for i, row in enumerate(rows, start=1)] if rank else rows
+
+
+def ranking(rows: list[Row], name: str, classes: Sequence[str] = ()) -> list[int]:
+    """Places of the rows by the probability of class ``name``, or by the score of its detections.
+
+    The highest comes first, rows that say nothing of the class last. ``name`` may be a column of
+    numbers, too.
 
     Args:
         classes: those that there are, where the rows give no probabilities.
@@ -186,6 +213,8 @@ def ranked(rows: list[Row], name: str, classes: Sequence[str] = ()) -> list[Row]
     Raises:
         ConfigError: there is no such class, or there are no classes.
     """
+    if isinstance(rows[0].get(name), float):
+        return sorted(range(len(rows)), key=lambda place: -rows[place][name])
     answered: Row = next((row for row in rows if "probability" in row), {})
     classes = [key[2:] for key in answered if key.startswith("p_")] or classes
     if not classes:
@@ -195,8 +224,7 @@ def ranked(rows: list[Row], name: str, classes: Sequence[str] = ()) -> list[Row]
             f"rank={name}: there is no such class.{closest(name, classes)} "
             f"Classes: {', '.join(classes)}."
         )
-    order = sorted(rows, key=lambda row: -strength(row, name))
-    return [{"rank": i} | row for i, row in enumerate(order, start=1)]
+    return sorted(range(len(rows)), key=lambda place: -strength(rows[place], name))
 
 
 def strength(row: Row, name: str) -> float:
@@ -206,14 +234,18 @@ def strength(row: Row, name: str) -> float:
     return float(row.get("score", -1.0)) if row.get("label") == name else -1.0
 
 
-def explained(run: Run, row: Row, number: int) -> Any:
-    """The telling words of one predicted row."""
-    return run.predict([row["text"]], explain=number)[0]["words"]
+def spelled(told: list[Row]) -> str:
+    """Telling words or columns on one line: the sign says for or against the prediction."""
+    return ", ".join(
+        f"{'+' if one['weight'] >= 0 else '−'}"
+        + (one["word"] if "word" in one else f"{one['column']} {one['value']}")
+        for one in told
+    )
 
 
-def spelled(words: list[Row]) -> str:
-    """Telling words on one line: the sign says for or against the prediction."""
-    return ", ".join(f"{'+' if w['weight'] >= 0 else '−'}{w['word']}" for w in words)
+def flat(row: Row) -> Row:
+    """A row with what is told as text."""
+    return row | {name: spelled(row[name]) for name in TOLD if name in row}
 
 
 def unrolled(row: Row) -> list[Row]:
@@ -240,7 +272,7 @@ def show(rows: list[Row], title: str = "predictions") -> None:
     names = [name for name in every if not name.startswith("p_")]
     body = []
     for row in rows:
-        cells = dict(row) | ({"words": spelled(row["words"])} if "words" in row else {})
+        cells = flat(row)
         if "text" in cells:
             text = str(cells["text"]).replace("\n", " ")
             cells["text"] = text if len(text) <= 90 else text[:87] + "…"
@@ -257,9 +289,7 @@ def _write_jsonl(rows: list[Row], path: Path) -> None:
 def _flat(rows: list[Row]) -> pd.DataFrame:
     if "items" in rows[0]:
         return pd.DataFrame([one for row in rows for one in unrolled(row)])
-    return pd.DataFrame(
-        [row | ({"words": spelled(row["words"])} if "words" in row else {}) for row in rows]
-    )
+    return pd.DataFrame([flat(row) for row in rows])
 
 
 WRITERS = {

@@ -32,7 +32,7 @@ from marketorch.engine.task import (
 )
 from marketorch.engine.tracking import console, say, table, write_json
 from marketorch.engine.trainer import Trainer
-from marketorch.errors import CheckpointError, ConfigError, closest
+from marketorch.errors import CheckpointError, ConfigError, DataError, closest
 
 VERSIONS = ("torch", "transformers", "datasets", "hydra-core", "torchmetrics")
 CONFIG, DONE = "config.yaml", "DONE"
@@ -98,8 +98,13 @@ def train(config: DictConfig, *, resume: bool = False) -> dict[str, Any]:
 def _train(config: DictConfig, resume: bool) -> dict[str, Any]:
     run_dir = _claim(config, resume)
     data: DataSource = configs.build(config.data)
-    training, validation = data.split("train"), data.split("validation")
-    start = _starting_point(config, run_dir)
+    try:
+        training, validation = data.split("train"), data.split("validation")
+        start = _starting_point(config, run_dir)
+    except DataError:
+        if not resume:
+            _release(run_dir)
+        raise
     trainer: Trainer = configs.build(config.trainer, run_dir=run_dir, seed=config.seed)
     torch.manual_seed(derive_seed(config.seed))
     task = build_task(config, data.schema)
@@ -150,6 +155,14 @@ def _claim(config: DictConfig, resume: bool) -> Path:
         (run_dir / DONE).unlink(missing_ok=True)
         configs.save(config, run_dir / CONFIG)
     return run_dir
+
+
+def _release(run_dir: Path) -> None:
+    """Gives back a run directory in which nothing is learnt yet, for the command once mended."""
+    if distributed.is_main() and not any(run_dir.rglob("*.pt")):
+        (run_dir / CONFIG).unlink(missing_ok=True)
+        if not any(run_dir.iterdir()):
+            run_dir.rmdir()
 
 
 def _starting_point(config: DictConfig, run_dir: Path) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawings import bomb
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
+from marketorch.data.boxes import LetterboxDecoder
 from marketorch.data.photos import decode, photo_files, read_photo
 from marketorch.errors import DataError
 
@@ -74,7 +76,7 @@ def cut() -> bytes:
     ("content", "message"),
     [
         (lambda: b"", r"x\.png is empty \(0 bytes\)"),
-        (lambda: b"hello", r"x\.png is not a photo that Pillow can read; it begins with b'hello'"),
+        (lambda: b"hello", r"x\.png is not a photo that .+ or WEBP; it begins with b'hello'"),
         (cut, r"x\.png is damaged or cut short"),
         (bomb, r"x\.png says that it has more than 179 megapixels"),
     ],
@@ -84,6 +86,39 @@ def test_broken_files_are_named(tmp_path: Path, content: Callable[[], bytes], me
     file.write_bytes(content())
     with pytest.raises(DataError, match=message):
         read_photo(file)
+
+
+EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 9 9
+%%EndComments
+showpage
+%%EOF
+"""
+
+
+@pytest.mark.parametrize("name", ["logo.eps", "photo.jpg"])
+def test_postscript_is_refused_and_nothing_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Pillow by itself hands EPS to Ghostscript, whatever the file is called."""
+    started = tmp_path / "started"
+    program = tmp_path / "bin" / "gs"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho started >> {started}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # looked for anew
+    file = tmp_path / name
+    file.write_bytes(EPS)
+    with pytest.raises(OSError), Image.open(file) as image:  # noqa: PT011 (of this gs, no picture)
+        image.load()
+    assert started.exists()
+    started.unlink()
+    with pytest.raises(DataError, match=r"can read as AVIF, .+; it begins with b'%!PS-Adobe"):
+        read_photo(file)
+    with pytest.raises(DataError, match="it begins with b'%!PS-Adobe"):
+        LetterboxDecoder([file], [name], [None], 32).size_of(0)
+    assert not started.exists()
 
 
 @pytest.mark.parametrize("kind", ["BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"])

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from marketorch.data.photos import FORMATS
 from marketorch.data.pictures import Decoder, Pixels
 from marketorch.engine.task import Batch, Row
 from marketorch.errors import DataError
@@ -149,7 +150,8 @@ class LetterboxDecoder(Decoder):
         """
         source = self.sources[place]
         try:
-            with Image.open(source if isinstance(source, Path) else BytesIO(source)) as image:
+            file = source if isinstance(source, Path) else BytesIO(source)
+            with Image.open(file, formats=FORMATS) as image:
                 # Of a TIFF, Pillow gives the size as it is once turned.
                 turned = image.format != "TIFF" and image.getexif().get(ORIENTATION, 1) >= 5
                 return image.size[::-1] if turned else image.size

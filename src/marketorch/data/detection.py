@@ -35,12 +35,14 @@ from marketorch.data.images import THREADS
 from marketorch.data.labelled import Examples, LabelledData, usable_rows
 from marketorch.data.photos import photo_files
 from marketorch.data.pictures import as_tensor
-from marketorch.data.reading import some
+from marketorch.data.reading import FORMATS, some
 from marketorch.data.splits import stratified_cut
 from marketorch.data.videos import SUFFIXES as VIDEOS
 from marketorch.data.videos import frames_at, read_frames, time_of
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
+
+TABLES = frozenset(FORMATS) - {".txt"}
 
 
 class DetectionData(LabelledData):
@@ -165,6 +167,8 @@ class DetectionData(LabelledData):
         """Reads photos to predict on: one, a folder of them, or frames of a video."""
         if Path(source).suffix.lower() in VIDEOS:
             return self._video(Path(source))
+        if Path(source).suffix.lower() in TABLES:
+            raise DataError(f"{source}: expected a photo, a folder of photos or a video.")
         files = photo_files(source)
         photos = [AnnotatedPhoto(file, str(file), []) for file in files]
         bad = self._look(photos)

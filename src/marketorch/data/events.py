@@ -8,6 +8,7 @@ user (equal times keep the file's order), and a protocol says which of them are 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,8 +34,8 @@ from marketorch.data.event_log import (
 )
 from marketorch.data.protocols import TEST, TRAIN, VALIDATION
 from marketorch.data.ragged import Ragged
-from marketorch.data.reading import column, read_table, some
-from marketorch.data.requests import Requests
+from marketorch.data.reading import FORMATS, column, read_table, some
+from marketorch.data.requests import Requests, words
 from marketorch.engine.loading import derive_seed
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
@@ -210,8 +211,8 @@ class EventData:
         if colon and kind == "item":
             return Requests([[word] for word in words(rest)], similar=True)
         if colon and kind == "user":
-            return self._requests_of(words(rest))
-        if not Path(source).suffix:
+            return self._requests_of(rest)
+        if Path(source).suffix.lower() not in FORMATS and not os.path.isfile(source):
             return Requests([words(source)])
         events = self._ordered(read_events(source, self.columns, min_rating=self.min_rating))
         histories = events.groupby(USER, sort=False)[ITEM].agg(list)
@@ -423,9 +424,10 @@ class EventData:
         table = self._users_described
         return None if table is None else table.reindex(list(map(str, users)))
 
-    def _requests_of(self, users: list[str]) -> Requests:
+    def _requests_of(self, asked: str) -> Requests:
         """Histories of users of the log, or of users whom only the user table knows."""
         names = {str(user): code for code, user in enumerate(self._users.tolist())}
+        users = [asked] if asked in names else words(asked)
         table = self._users_described
         described = set() if table is None else set(table.index)
         unknown = [user for user in users if user not in names and user not in described]
@@ -453,8 +455,3 @@ def like(example: Any, item: str) -> Any:
         return type(example)(item)
     except ValueError as error:
         raise DataError(f"data.item_table: '{item}' is no id like the log's {example}.") from error
-
-
-def words(text: str) -> list[str]:
-    """Ids with blanks or commas between them."""
-    return text.replace(",", " ").split()

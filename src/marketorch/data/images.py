@@ -168,6 +168,8 @@ class ImageData(LabelledData):
         """Reads images to predict on: a picture, a folder of them, or a table."""
         if Path(source).suffix.lower() in FORMATS:
             part = self._pictures(self._table(source), source)
+            pairs = zip(part.values, part.rows, strict=True)
+            part.rows = [str(own) if isinstance(own, Path) else row for own, row in pairs]
             return self._dataset(self._decoded(part, source))
         files = photo_files(source)
         if self.find_faces != "never":

@@ -145,7 +145,7 @@ class LabelledData:
 
     def _order(self, counts: Counter[str]) -> list[str]:
         """Class names in order."""
-        return sorted(counts, key=_numerically)
+        return sorted(counts, key=numerically)
 
     def _numbers(self, part: Examples, split: str) -> Tensor | None:
         """Class numbers ``(N,)`` of a part's labels, by the training split's classes."""
@@ -265,6 +265,8 @@ def usable_rows(
     """
     if bad:
         named = (f"row {i + 1}" if rows is None else str(rows[i]) for i in bad)
+        if list(rows or []) == [path] and on_bad == "error":  # a file that stands for itself
+            raise DataError(f"{path} {bad[0]}.")
         reasons = some(f"{name} ({why})" for name, why in zip(named, bad.values(), strict=True))
         message = f"{path}: {len(bad):,} of {total:,} rows are bad: {reasons}."
         if on_bad == "error":
@@ -287,5 +289,6 @@ def label_name(label: object) -> str:
     return str(label)
 
 
-def _numerically(name: str) -> tuple[float, str]:
+def numerically(name: str) -> tuple[float, str]:
+    """Sorts whole numbers by value and before words."""
     return (float(name), "") if name.lstrip("-").isdigit() else (float("inf"), name)

@@ -3,13 +3,15 @@
 Whatever is in the file, what is handed on is plain 8-bit pixels, the right way up: the turn that a
 camera wrote down (EXIF) is applied, transparency lies on white, of an animation the first frame
 is taken. A file that is not a photo, or not a whole one, is named in a `DataError`.
+
+The content decides what a file is, and only `FORMATS` are tried, whatever it is called: others that
+Pillow knows start programs (EPS: Ghostscript) or have decoders that hardly anybody looks after.
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +22,7 @@ from marketorch.errors import DataError, closest
 
 COMMON = {".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 SUFFIXES = COMMON | {".avif", ".bmp", ".pgm", ".pnm", ".ppm"}
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", "AVIF")  # of these suffixes
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # of these suffixes
 Mode = Literal["RGB", "L"]
 
 
@@ -66,23 +68,17 @@ def read_photo(path: str | Path, mode: Mode = "RGB") -> np.ndarray:
 
 
 def decode(
-    data: bytes,
-    shown: str,
-    mode: Mode = "RGB",
-    *,
-    max_pixels: int | None = None,
-    formats: Sequence[str] | None = None,
+    data: bytes, shown: str, mode: Mode = "RGB", *, max_pixels: int | None = None
 ) -> np.ndarray:
     """Returns the photo in ``data`` as `read_photo` does; ``shown`` is its name in messages.
 
     Args:
         max_pixels: a larger photo is refused before any of its pixels is decoded.
-        formats: Pillow's names of those that are tried, say `FORMATS`; None: all that it knows.
     """
     if not data:
         raise DataError(f"{shown} is empty (0 bytes).")
     try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if max_pixels is not None and image.width * image.height > max_pixels:
                 raise DataError(
                     f"{shown} has {image.width:,} × {image.height:,} pixels; at most "
@@ -94,7 +90,8 @@ def decode(
         raise
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{shown} is not a photo that Pillow can read; it begins with {data[:16]!r}."
+            f"{shown} is not a photo that Pillow can read as {', '.join(FORMATS[:-1])} or "
+            f"{FORMATS[-1]}; it begins with {data[:16]!r}."
         ) from error
     except Image.DecompressionBombError as error:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6

@@ -24,6 +24,7 @@ FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
     ".parquet": ("parquet", {}),
     ".txt": ("text", {}),
 }
+FOREIGN = (".doc", ".docx", ".gz", ".ods", ".pdf", ".xls", ".xlsx", ".zip")  # files that are none
 
 
 def read_table(
@@ -36,12 +37,14 @@ def read_table(
     """
     file = Path(path)
     if file.suffix.lower() in FORMATS:
-        _check_file(file, encoding)
+        check_there(file)
+        if file.suffix.lower() != ".parquet":
+            check_encoding(file, encoding)
         builder, arguments = FORMATS[file.suffix.lower()]
         if builder != "parquet":
             arguments = arguments | {"encoding": encoding}
         return _load(path, builder, data_files=str(file), split="train", **arguments)
-    if file.is_file():
+    if file.is_file() or file.suffix.lower() in FOREIGN:
         raise DataError(f"{path}: unknown format; expected one of {', '.join(FORMATS)}.")
     if not file.exists() and path.count("/") > 1:
         raise DataError(f"{path} does not exist.{_neighbour(file)}")
@@ -73,14 +76,16 @@ def _root(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
-def _check_file(file: Path, encoding: str) -> None:
-    """Says what pandas or Arrow would say obscurely: missing, empty, not text in this encoding."""
+def check_there(file: Path) -> None:
+    """Says what pandas or Arrow would say obscurely: a file is missing or empty."""
     if not file.is_file():
         raise DataError(f"{file} does not exist.{_neighbour(file)}")
     if file.stat().st_size == 0:
         raise DataError(f"{file} is empty (0 bytes).")
-    if file.suffix.lower() == ".parquet":
-        return
+
+
+def check_encoding(file: Path, encoding: str) -> None:
+    """Names the line and the byte that are not text in this encoding."""
     try:
         decoder = codecs.getincrementaldecoder(encoding)()  # a UTF-16 newline is two bytes
     except LookupError as error:

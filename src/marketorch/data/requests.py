@@ -16,7 +16,8 @@ class Requests:
     """Histories to continue, or items whose like is asked for.
 
     Written on a command line: ``260 1196`` is a history, ``user:42`` a user of the log,
-    ``item:260`` asks for what goes with an item; a file is an event log.
+    ``item:260`` asks for what goes with an item; a file is an event log. See `words` for ids with
+    blanks in them.
 
     Args:
         histories: item ids of each user, oldest first.
@@ -40,5 +41,11 @@ class Requests:
         return len(self.histories)
 
     def without(self, items: str) -> Requests:
-        """The same, and never these items, ids with blanks or commas between them."""
-        return replace(self, excluded=items.replace(",", " ").split())
+        """The same, and never these items, see `words`."""
+        return replace(self, excluded=words(items))
+
+
+def words(text: str) -> list[str]:
+    """Ids with commas between them or, if there is no comma, blanks: ``red cup, blue cup``."""
+    parts = text.split(",") if "," in text else text.split()
+    return [part.strip() for part in parts if part.strip()]

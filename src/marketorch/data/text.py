@@ -8,6 +8,7 @@ train / validation / test split, after exact duplicates are dropped, so no text 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from typing import Any
 from torch import Tensor
 
 from marketorch.data.labelled import Examples, LabelledData, label_name, usable_rows
-from marketorch.data.reading import FORMATS, column, read_table
+from marketorch.data.reading import FOREIGN, FORMATS, column, read_table
+from marketorch.errors import DataError
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+|<br\s*/?>")
 
@@ -167,10 +169,13 @@ def read_inputs(
 ) -> TextDataset:
     """Texts to predict on: the ``text`` column of a file, the lines of a .txt, or a text itself."""
     path = Path(source)
-    if not path.exists() and path.suffix.lower() not in FORMATS:
+    suffix = path.suffix.lower()
+    if os.path.isdir(source):
+        raise DataError(f"{source} is a folder; expected a file ({', '.join(FORMATS)}) or a text.")
+    if suffix not in (*FORMATS, *FOREIGN) and not os.path.exists(source):
         return TextDataset([source])
     table = read_table(source, encoding=encoding)
-    name = "text" if path.suffix.lower() == ".txt" else text
+    name = "text" if suffix == ".txt" else text
     texts = column(table, name, "data.text", source).to_pylist()
     bad = {i: "text is " + _kind(t) for i, t in enumerate(texts) if not _usable(t)}
     good = usable_rows(bad, len(texts), source, on_bad)

@@ -18,7 +18,7 @@ import numpy as np
 
 from marketorch.data.boxes import letterboxed
 from marketorch.data.faces import Face, FaceFinder, crop
-from marketorch.data.photos import FORMATS, Mode, decode, in_mode
+from marketorch.data.photos import Mode, decode, in_mode
 from marketorch.data.pictures import MODES, Pixels, fitted
 from marketorch.errors import DataError
 from marketorch.runs import Run
@@ -142,7 +142,7 @@ def _decoded(source: Any, max_pixels: int) -> Pixels:
     if not isinstance(source, bytes):
         kind = type(source).__name__
         raise DataError(f"{THE_PHOTO} is a {kind}; expected a file, its content, or pixels.")
-    return decode(source, THE_PHOTO, max_pixels=max_pixels, formats=FORMATS)
+    return decode(source, THE_PHOTO, max_pixels=max_pixels)
 
 
 def _content(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""What many records say together, as tables: voices, sentiment, emotions, time, scenes, posts.
+"""What many records say together, as tables: voices, sentiment, faces, time, scenes, posts.
 
 A brand is spoken of by the posts in whose photo it is seen. What these posts say in their captions
 is its sentiment, and how the faces look that stand near it is its emotion. Shares are means of
@@ -23,6 +23,8 @@ from marketorch.tasks.detection import counted
 
 ALL = "(all)"  # the row of all posts, or of all faces, below those of the brands
 GOOD, BAD = ("positive", "pos"), ("negative", "neg")  # labels by which a tone is known
+SMILING = ("happy", "happiness", "joy")  # emotions of faces that smile
+YEARS = (1970, 2200)  # of times that are taken for such; "-2" is one in ISO 8601 as well
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a cell that is run by spreadsheets begins with
 EXTREMES = 5  # best and worst posts that are shown
@@ -35,7 +37,8 @@ class Frames(NamedTuple):
     Args:
         posts: id, time, author, image, text, tone, sentiment, words and scene of each.
         brands: each box of a brand: post, brand, area.
-        sentiments, emotions: post, for emotions face, and label and probability.
+        sentiments, emotions, smiles: post, of a face that too, and label and probability.
+        scores: post, face, name and value, such as the valence of an emotion.
         near: post, face and brand, once each.
         faults: post, id, image, part and reason.
     """
@@ -44,6 +47,8 @@ class Frames(NamedTuple):
     brands: pd.DataFrame
     sentiments: pd.DataFrame
     emotions: pd.DataFrame
+    smiles: pd.DataFrame
+    scores: pd.DataFrame
     near: pd.DataFrame
     faults: pd.DataFrame
 
@@ -56,6 +61,8 @@ COLUMNS: dict[str, list[str]] = {
     "brands": ["post", "brand", "area"],
     "sentiments": ["post", "label", "probability"],
     "emotions": ["post", "face", "label", "probability"],
+    "smiles": ["post", "face", "label", "probability"],
+    "scores": ["post", "face", "name", "value"],
     "near": ["post", "face", "brand"],
     "faults": ["post", "id", "image", "part", "reason"],
 }
@@ -69,6 +76,7 @@ def laid_flat(batches: Iterable[list[Record]]) -> Frames:
             _add(rows, record, len(rows["posts"]))
     frames = {name: pd.DataFrame(rows[name], columns=COLUMNS[name]) for name in COLUMNS}
     times = pd.to_datetime(frames["posts"]["time"], format="ISO8601", errors="coerce", utc=True)
+    times = times.where(times.dt.year.between(*YEARS))
     frames["posts"]["time"] = times.dt.tz_localize(None)
     frames["posts"]["tone"] = frames["posts"]["tone"].astype(float)
     frames["near"] = frames["near"].drop_duplicates()
@@ -90,7 +98,10 @@ def _add(rows: dict[str, list[dict[str, Any]]], record: Record, post: int) -> No
         rows["brands"].append(own | {"brand": clean(box["brand"]), "area": box["area"]})
     rows["sentiments"] += [own | share for share in shares(said)]
     for number, face in enumerate(faces):
-        rows["emotions"] += [own | {"face": number} | share for share in shares(face["emotion"])]
+        whose = own | {"face": number}
+        rows["emotions"] += [whose | share for share in shares(face["emotion"])]
+        rows["smiles"] += [whose | share for share in shares(face["smile"])]
+        rows["scores"] += [whose | score for score in scores(face["emotion"])]
     for pair in record["near"] or []:
         rows["near"].append(own | {"face": pair["face"], "brand": clean(pair["name"])})
     for fault in record["faults"] or []:
@@ -109,6 +120,12 @@ def shares(said: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     return [
         {"label": clean(own["label"]), "probability": own["probability"]} for own in given or []
     ]
+
+
+def scores(said: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The scores of an answer; none, if there is no answer."""
+    given = said["scores"] if said else None
+    return [{"name": clean(own["name"]), "value": own["value"]} for own in given or []]
 
 
 def tone(said: Mapping[str, Any] | None) -> float:
@@ -187,27 +204,58 @@ def _bounded(values: pd.Series) -> dict[str, float]:
 
 
 def emotions(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
-    """Mean probabilities of the emotions of the faces near each brand, and of all faces."""
-    around = frames.near.merge(frames.emotions, on=["post", "face"])
-    groups = [(name, around[around["brand"] == name]) for name in brands]
+    """What the faces near each brand show, and all faces.
+
+    ``p_…`` are mean probabilities of the emotions, ``mean_…`` mean scores, such as the valence.
+    """
+    table = _of_faces(frames, frames.emotions, brands)
+    groups = [(name, _around(frames, frames.scores, name)) for name in table["brand"]]
+    means = [own.groupby("name", sort=False)["value"].mean() for _, own in groups]
+    told = pd.DataFrame(means, index=table.index).add_prefix("mean_").round(4)
+    return table.join(told) if len(table) else table
+
+
+def smiles(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
+    """Mean probabilities of the kinds of smiles near each brand, and of all.
+
+    A classifier of smiles answers for every face. Where emotions are known and one of them is a
+    smile's, only the faces that show it above all count.
+    """
+    asked, looks = frames.smiles, frames.emotions
+    if looks["label"].str.casefold().isin(SMILING).any():
+        above = looks.sort_values("probability", kind="stable").groupby(["post", "face"]).tail(1)
+        smiling = above.loc[above["label"].str.casefold().isin(SMILING), ["post", "face"]]
+        asked = asked.merge(smiling, on=["post", "face"])
+    return _of_faces(frames, asked, brands)
+
+
+def _of_faces(frames: Frames, said: pd.DataFrame, brands: Iterable[str]) -> pd.DataFrame:
+    """Mean probabilities of what is ``said`` of the faces near each brand, and of all faces."""
     rows = []
-    for name, own in [*groups, (ALL, frames.emotions)]:
+    for name in [*brands, ALL]:
+        own = _around(frames, said, name)
         if len(own):
             faces = len(own[["post", "face"]].drop_duplicates())
             rows.append({"brand": name, "faces": faces, **_means(own)})
     return pd.DataFrame(rows, columns=None if rows else ["brand", "faces"])
 
 
+def _around(frames: Frames, said: pd.DataFrame, brand: str) -> pd.DataFrame:
+    """What is said of the faces near a brand, or of all."""
+    near = frames.near.loc[frames.near["brand"] == brand, ["post", "face"]]
+    return said if brand == ALL else near.merge(said, on=["post", "face"])
+
+
 def over_time(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
     """Each brand by day, week or month; nothing without times.
 
     ``posts`` are those it is seen in, ``share_of_voice`` is its share of all boxes of the period,
-    ``tone`` the mean of the captions, and ``p_…`` are the mean probabilities of the emotions of the
-    faces near it.
+    ``tone`` the mean of the captions, ``faces`` how many are near it, ``p_…`` the mean
+    probabilities of their emotions and ``mean_…`` their mean scores.
     """
     times = frames.posts["time"].dropna()
     if times.empty:
-        return pd.DataFrame(columns=["period", "brand", "posts", "share_of_voice", "tone"])
+        return pd.DataFrame(columns=["period", "brand", "posts", "share_of_voice", "tone", "faces"])
     span = (times.max() - times.min()).days
     period = next(name for name, days in PERIODS.items() if span <= days)
     posts = frames.posts[["post", "time", "tone"]].dropna(subset="time")
@@ -217,9 +265,15 @@ def over_time(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
     table = rows.groupby(key).agg(posts=("post", "size"), tone=("tone", "mean"))
     boxes = frames.brands.merge(posts, on="post").groupby(key).size()
     table.insert(1, "share_of_voice", boxes / boxes.groupby("period").transform("sum"))
-    faces = frames.near.merge(frames.emotions, on=["post", "face"]).merge(posts, on="post")
-    looks = faces.groupby([*key, "label"], sort=False)["probability"].mean().unstack()
-    table = table.join(looks.add_prefix("p_")).round(4).reset_index()
+    around = frames.near.merge(posts, on="post")
+    said = around.merge(frames.emotions, on=["post", "face"])
+    faces = said.drop_duplicates([*key, "post", "face"]).groupby(key).size()
+    table["faces"] = faces.reindex(table.index, fill_value=0)
+    looks = said.groupby([*key, "label"], sort=False)["probability"].mean().unstack()
+    told = around.merge(frames.scores, on=["post", "face"])
+    means = told.groupby([*key, "name"], sort=False)["value"].mean().unstack()
+    table = table.join(looks.add_prefix("p_")).join(means.add_prefix("mean_"))
+    table = table.round(4).reset_index()
     return table[table["brand"].isin(list(brands))].reset_index(drop=True)
 
 

@@ -1,0 +1,82 @@
+"""Reads the README and the pages in docs/, and runs their commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import ROOT, TINY_DETECTOR
+
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+}
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+RUNNER = """
+import json, os, runpy, sys
+scripts = sys.argv[1]
+for name, arguments in json.load(sys.stdin):
+    sys.argv = [name, *arguments]
+    print("$", name, *arguments, flush=True)
+    runpy.run_path(os.path.join(scripts, name), run_name="__main__")
+"""
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return [body for found, body in FENCE.findall(page) if found == language]
+
+
+def commands(page: str) -> list[list[str]]:
+    """The lines of the bash blocks, each as its words."""
+    lines = "".join(blocks(page, "bash")).splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def shortened(words: list[str]) -> list[str]:
+    """A train command that takes three steps on few examples; others as they are."""
+    if not words[0].endswith("train.py") or any(w.startswith("resume=") for w in words):
+        return words
+    tiny = ["trainer.max_steps=3", "trainer.batch_size=16", "trainer.log_every=1"]
+    detector = ["data.size=64", *TINY_DETECTOR, "trainer.num_workers=0"]
+    if "data=brand_marks" in words:
+        sizes = ["data.num_train=48", "data.num_validation=8", "data.num_test=8"]
+        return [*words, *tiny, *sizes, *detector]
+    if "data=detection_files" in words:
+        return [*words, *tiny, *detector]
+    if not any(w.startswith(("data=", "experiment=stars")) for w in words):
+        tiny += ["data.num_train=300", "data.num_validation=60", "data.num_test=60"]
+    if not any(w.startswith("model=") for w in words):
+        images = {"experiment=emotion", "experiment=scene"} & set(words)
+        tiny += ["model.width=4" if images else "model.dim=32"]
+    return [*words, *tiny]
+
+
+def run(calls: list[list[str]], folder: Path, root: Path = ROOT) -> str:
+    """Runs python scripts in turn, in ``folder``, with the code of ``root``; returns the output.
+
+    They run in one process, because on a busy core importing torch takes longer than they do.
+    """
+    names = [[words[0].removeprefix("scripts/"), shortened(words)[1:]] for words in calls]
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER, str(root / "scripts")],
+        input=json.dumps(names),
+        cwd=folder,
+        env=os.environ | {"COLUMNS": "120", "PYTHONPATH": str(root / "src")},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def write_rows(path: Path, rows: list[list[str]]) -> None:
+    """Writes a CSV whose fields need no quotes."""
+    path.write_text("".join(",".join(row) + "\n" for row in rows), encoding="utf-8")

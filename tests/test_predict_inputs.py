@@ -1,0 +1,114 @@
+"""What predict.py takes as input: a file, a folder, a text, ids; and what it says of the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from drawings import folder, photos
+
+from marketorch.data.detection import DetectionData
+from marketorch.data.events import EventData
+from marketorch.data.images import ImageData
+from marketorch.data.reading import read_table
+from marketorch.data.requests import Requests
+from marketorch.data.text import read_inputs
+from marketorch.errors import DataError
+from marketorch.prediction import first_rows
+
+ORDERS = ["customer,sku", "Ann Lee,red cup", "Ann Lee,pot v1.5", "bob,pot v1.5"]
+
+
+@pytest.mark.parametrize("text", ["Fine.", "3.5 of 5, see b/w.", "read.me", "so long " * 999, "\0"])
+def test_a_text_is_a_text(text: str) -> None:
+    assert read_inputs(text).texts == [text]
+
+
+@pytest.mark.parametrize("name", ["posts.xlsx", "nowhere/posts.XLS", "posts.csv.gz"])
+def test_the_name_of_a_file_is_no_text_and_no_data_set_of_the_hub(name: str) -> None:
+    for read in (read_inputs, read_table):
+        with pytest.raises(DataError, match=r"unknown format; expected one of \.csv, \.tsv"):
+            read(name)
+
+
+def test_a_folder_is_no_text(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is a folder; expected a file \(\.csv, .*or a text"):
+        read_inputs(str(photos(tmp_path / "shelf")))
+
+
+@pytest.fixture
+def orders(tmp_path: Path) -> EventData:
+    (tmp_path / "orders.csv").write_text("\n".join(ORDERS) + "\n", encoding="utf-8")
+    return EventData(path=str(tmp_path / "orders.csv"), user="customer", item="sku")
+
+
+@pytest.mark.parametrize(
+    ("source", "histories"),
+    [
+        ("260 1196", [["260", "1196"]]),
+        ("260, 1196", [["260", "1196"]]),
+        ("red cup, pot v1.5", [["red cup", "pot v1.5"]]),
+        ("red cup,", [["red cup"]]),
+        ("SKU.12", [["SKU.12"]]),
+        ("item:red cup,", [["red cup"]]),
+        ("item:260 1196", [["260"], ["1196"]]),
+        ("user:Ann Lee", [["red cup", "pot v1.5"]]),
+        ("user:Ann Lee, bob", [["red cup", "pot v1.5"], ["pot v1.5"]]),
+    ],
+)
+def test_ids_may_have_blanks_and_dots(
+    orders: EventData, source: str, histories: list[list[str]]
+) -> None:
+    assert orders.inputs(source).histories == histories
+
+
+def test_excluded_ids_may_have_blanks_too() -> None:
+    assert Requests([["1"]]).without("red cup, pot").excluded == ["red cup", "pot"]
+
+
+def test_the_first_recommendations_are_those_of_each_user() -> None:
+    rows: list[dict[str, Any]] = [
+        {"user": user, "items": [3, 1, 2], "scores": [0.5, 0.4, 0.1]} for user in "ab"
+    ]
+    run: Any = type("Run", (), {"task": None})
+    assert first_rows(run, None, rows, None, 2, 5) == [
+        {"user": user, "items": [3, 1], "scores": [0.5, 0.4]} for user in "ab"
+    ]
+
+
+def test_images_of_a_table_are_called_by_their_files(tmp_path: Path) -> None:
+    root = folder(tmp_path / "pets", 3)
+    for name, cells in {
+        "files": ["pets/cat/0.png", "pets/dog/1.png"],
+        "pixels": ["0 1 2 3"],
+    }.items():
+        text = "\n".join(["image", *cells])
+        (tmp_path / f"{name}.csv").write_text(text + "\n", encoding="utf-8")
+    source = ImageData(path="nowhere", size=12, channels=1)
+    files = source.inputs(str(tmp_path / "files.csv"))
+    assert files.ids == [str(root / "cat" / "0.png"), str(root / "dog" / "1.png")]
+    assert source.inputs(str(tmp_path / "pixels.csv")).ids == [1]
+
+
+def test_one_file_that_is_no_photo_is_named_once(tmp_path: Path) -> None:
+    note = tmp_path / "note.md"
+    note.write_text("# no photo")
+    with pytest.raises(DataError) as error:
+        ImageData(path="nowhere").inputs(str(note))
+    assert str(error.value).startswith(f"{note} is not a photo")
+    assert str(error.value).count("note.md") == 1
+
+
+@pytest.mark.parametrize("name", ["list.csv", "boxes.json", "posts.parquet"])
+def test_a_detector_reads_no_table(name: str) -> None:
+    with pytest.raises(DataError, match=f"{name}: expected a photo, a folder of photos or a video"):
+        DetectionData(path="nowhere").inputs(name)
+
+
+@pytest.mark.parametrize("arguments", [["input="], ["input= "], []])
+def test_an_input_that_is_empty_is_missing(call_script: Any, arguments: list[str]) -> None:
+    """An empty name is also that of the folder one is in, with all the photos in it."""
+    done = call_script("predict", "run=runs/none", *arguments)
+    assert done.returncode == 1
+    assert "input=… is missing or empty" in done.stderr
