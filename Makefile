@@ -11,7 +11,7 @@ TEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 help:
 	@echo "make install   create $(VENV) with everything in it (PYTHON=python3.12 picks another Python)"
-	@echo "make demo      train and evaluate the flagship models on embedded data"
+	@echo "make demo      train and evaluate the flagship models on embedded data, report on drawn posts"
 	@echo "make test      run the tests"
 	@echo "make check     formatting, lint, types and tests: what must pass before a commit"
 	@echo "make clean     remove caches and build outputs; runs/, data/ and $(VENV) stay"

@@ -1,7 +1,8 @@
-"""Trains and evaluates the flagship models on embedded data: python scripts/demo.py.
+"""Trains the flagship models on embedded data and listens with them: python scripts/demo.py.
 
 Needs no files and no network. Each model stands beside its baselines on the test split; an
 experiment lists its trivial baseline first, and the strongest of the others is the classic one.
+Then posts are drawn, of which everything is known, and a report is written on what the models hear.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from marketorch import compose, evaluate, load_run, train
+from marketorch import Listener, analyse_folder, brand_report, compose, evaluate, load_run, train
+from marketorch.data.synthetic.posts import DISGRACED, TURN, write_posts
 from marketorch.engine.tracking import say, table
 from marketorch.errors import guard
+from marketorch.listening.known import told_of_truth, tone_around
 
-FLAGSHIPS = ("sentiment", "recommender", "emotion", "logo")
+FLAGSHIPS = ("sentiment", "recommender", "emotion", "scene", "logo")
+LISTENING = ("sentiment", "emotion", "scene", "logo")
 RUNS = Path("runs/demo")
+LARGE = 0.2  # of a photo's side: the drawn faces are, and smaller ones take longer to look for
 REACHABLE = "best reachable"
 COLUMNS = ("experiment", "model", "trivial", "strongest classic", REACHABLE, "minutes")
 
@@ -38,12 +43,33 @@ def demonstrate(name: str) -> tuple[Any, ...]:
     return f"{name} ({metric})", measured, trivial, strongest, reachable, report["seconds"] / 60
 
 
+def listen(runs: Path, number: int = 300, size: int = 320) -> None:
+    """Listens to drawn posts with the runs; says how much of what is known of them was found."""
+    for earlier in ("posts", "posts.parquet.parts", "report"):
+        shutil.rmtree(runs / earlier, ignore_errors=True)
+    posts = write_posts(runs / "posts", number, size=size, settings=True)
+    heard = runs / "posts.parquet"
+    kinds = {name: runs / name for name in LISTENING}
+    analyse_folder(Listener.load(**kinds, min_face=LARGE), posts, heard)
+    page = brand_report(heard, runs / "report", f"What {number:,} drawn posts show")
+    told = told_of_truth(heard, posts.with_name("truth.jsonl"))
+    say("told      " + ", ".join(f"{name} {share:.1%}" for name, share in told.items()))
+    falls = tone_around(heard, TURN)
+    if DISGRACED in falls.index:
+        before, after = falls.loc[DISGRACED, ["before", "after"]]
+        place = f"{list(falls.index).index(DISGRACED) + 1} of {len(falls)} by how far it fell"
+        say(f"disgrace  {DISGRACED}: mean tone {before:+.2f}, then {after:+.2f}; {place}")
+    say(f"look at   {page} and {page.with_name('overview.png')}")
+
+
 def main() -> None:
-    """Runs every flagship, then shows them side by side and says what to try next."""
+    """Runs every flagship, shows them side by side, listens with them; says what to try next."""
     rows = [demonstrate(name) for name in FLAGSHIPS]
     table("marketorch · test split of the embedded data", COLUMNS, rows)
+    listen(RUNS)
     sentence = "Everyone told me the delivery was slow, and they were wrong."
     say(f'try       python scripts/predict.py run={RUNS / "sentiment"} input="{sentence}"')
+    say("page      python scripts/app.py shows them all in a browser")
     say("all       python scripts/train.py --help lists every experiment and option")
 
 

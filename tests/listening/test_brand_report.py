@@ -16,9 +16,10 @@ from PIL import Image
 
 from marketorch.errors import ConfigError, DataError
 from marketorch.listening import brand_report
+from marketorch.listening.figures import columns_over_time
 from marketorch.listening.record import record, to_table
 from marketorch.listening.report import CAUTION
-from marketorch.listening.tables import laid_flat, tone
+from marketorch.listening.tables import laid_flat, over_time, smiles, tone
 
 ATTACK = '<script>alert("1")</script><img src=x onerror=alert(1)> {{ 7 * 7 }} \0 $\\frac{'
 EMOTIONS = ("happy", "sad")
@@ -36,6 +37,7 @@ def post(
     *brands: str,
     good: float | None = None,
     happy: float | None = None,
+    genuine: float | None = None,
     near: tuple[str, ...] = (),
     scene: str | None = None,
     **known: Any,
@@ -47,7 +49,9 @@ def post(
     faces = []
     if happy is not None:
         said = answer({"happy": happy, "sad": 1 - happy})
-        faces = [{**box, "angle": 0.0, "score": 0.9, "emotion": said, "smile": None}]
+        said["scores"] = [{"name": "valence", "value": 2 * happy - 1}]
+        smile = None if genuine is None else answer({"posed": 1 - genuine, "genuine": genuine})
+        faces = [{**box, "angle": 0.0, "score": 0.9, "emotion": said, "smile": smile}]
     pairs = [{"face": 0, "brand": brands.index(name), "name": name, "distance": 1.0}
              for name in near]  # fmt: skip
     words = [{"word": "good", "weight": 1.0}, {"word": "not", "weight": -0.5}]
@@ -59,9 +63,9 @@ def post(
 
 
 POSTS = [
-    post(0, "Morva", "Morva", good=0.9, happy=0.8, near=("Morva",), scene="beach",
+    post(0, "Morva", "Morva", good=0.9, happy=0.8, genuine=0.7, near=("Morva",), scene="beach",
          time="2024-05-01T10:00:00"),
-    post(1, "Morva", "Eskoro", good=0.2, happy=0.1, near=("Eskoro",), scene="street",
+    post(1, "Morva", "Eskoro", good=0.2, happy=0.1, genuine=0.9, near=("Eskoro",), scene="street",
          time="2024-05-02T10:00:00+02:00", author="@ann"),
     post(2, "Morva", good=0.6, scene="beach", time="2024-06-20"),
     post(3, "Eskoro", happy=0.5, time="some day"),
@@ -119,19 +123,22 @@ def test_the_tables_count_what_is_in_the_posts(tmp_path: Path) -> None:
     assert [row["faces"] for row in emotions.values()] == [1, 1, 4]
     assert emotions["Eskoro"]["p_happy"] == pytest.approx(0.1)
     assert emotions["(all)"]["p_sad"] == pytest.approx(0.6)
+    assert emotions["Morva"]["mean_valence"] == pytest.approx(0.6)
+    assert emotions["(all)"]["mean_valence"] == pytest.approx(-0.2)
     assert table(tmp_path, "scenes") == [
         {"brand": "Eskoro", "scene": "street", "posts": 1, "share": 1.0},
         {"brand": "Morva", "scene": "beach", "posts": 2, "share": 0.6667},
         {"brand": "Morva", "scene": "street", "posts": 1, "share": 0.3333},
     ]
-    names = ("period", "brand", "posts", "share_of_voice", "tone", "p_happy")
+    names = ("period", "brand", "posts", "share_of_voice", "tone", "faces", "p_happy")
+    names += ("mean_valence",)
     rows = [[row[name] for name in names] for row in table(tmp_path, "over_time")]
     assert rows[:2] == [
-        ["2024-04-29", "Eskoro", 1, 0.25, -0.6, 0.1],
-        ["2024-04-29", "Morva", 2, 0.75, 0.1, 0.8],
+        ["2024-04-29", "Eskoro", 1, 0.25, -0.6, 1, 0.1, -0.8],
+        ["2024-04-29", "Morva", 2, 0.75, 0.1, 1, 0.8, 0.6],
     ]
-    assert rows[2][:5] == ["2024-06-17", "Morva", 1, 1.0, 0.2]
-    assert math.isnan(rows[2][5])
+    assert rows[2][:6] == ["2024-06-17", "Morva", 1, 1.0, 0.2, 0]
+    assert all(map(math.isnan, rows[2][6:]))
     posts = table(tmp_path, "posts")
     assert [(row["kind"], row["id"]) for row in posts] == [
         ("best", "p0"),
@@ -144,6 +151,32 @@ def test_the_tables_count_what_is_in_the_posts(tmp_path: Path) -> None:
     ]
 
 
+def test_only_faces_that_look_happy_are_asked_how_they_smile() -> None:
+    """Where no emotion is known, all are."""
+    frames = laid_flat([POSTS])
+    rows = [{"brand": name, "faces": 1, "p_posed": 0.3, "p_genuine": 0.7}
+            for name in ("Morva", "(all)")]  # fmt: skip
+    assert smiles(frames, ["Morva", "Eskoro"]).to_dict("records") == rows
+    blind = [post | {"faces": [face | {"emotion": None} for face in post["faces"] or []]}
+             for post in POSTS]  # fmt: skip
+    counted = smiles(laid_flat([blind]), ["Morva", "Eskoro"]).set_index("brand")
+    assert counted["faces"].to_dict() == {"Morva": 1, "Eskoro": 1, "(all)": 2}
+    assert counted.loc["(all)", "p_genuine"] == pytest.approx(0.8)
+
+
+def test_lines_over_time_are_of_what_is_known() -> None:
+    """Of the emotions it is the one that brands and periods differ by, whatever it is called."""
+    rows = over_time(laid_flat([POSTS]), ["Morva", "Eskoro"])
+    known = ["posts", "share_of_voice", "tone", "mean_valence"]
+    assert columns_over_time(rows) == [*known, "p_happy"]
+    shares = {"p_calm": [0.5, 0.5, 0.3], "p_cross": [0.2, 0.4, 0.9], "p_rare": [0.4, 0.1, 0.1]}
+    rows = rows.drop(columns=["p_happy", "p_sad", "mean_valence"]).assign(**shares)
+    assert columns_over_time(rows)[3:] == ["p_rare"]  # no face tells of the third row
+    assert columns_over_time(rows.assign(faces=[1, 1, 1]))[3:] == ["p_cross"]
+    assert columns_over_time(rows[rows["brand"] == "Morva"].assign(faces=0)) == ["posts", "tone"]
+    assert columns_over_time(rows[:2]) == []
+
+
 def test_the_page_stands_by_itself(tmp_path: Path) -> None:
     """All pictures are in it, nothing is loaded, and it says what cannot be known."""
     html = report(POSTS, tmp_path)
@@ -151,7 +184,7 @@ def test_the_page_stands_by_itself(tmp_path: Path) -> None:
     assert "script" not in page.tags
     assert "default-src 'none'" in html
     sources = [value for name, value in page.attributes if name in ("src", "href")]
-    assert len(sources) == page.tags.count("img") == 6
+    assert len(sources) == page.tags.count("img") == 10
     for source in sources:
         data = base64.b64decode(str(source).removeprefix("data:image/png;base64,"))
         with Image.open(io.BytesIO(data)) as picture:
@@ -224,7 +257,7 @@ def test_a_report_on_little_says_little(
         assert shown == (name in missing if name == "time" else name not in missing), name
     brands = any(own["brands"] for own in posts)
     assert ("No brand was found in these posts" in text) != brands
-    assert len(list(tmp_path.glob("*.csv"))) == 7
+    assert len(list(tmp_path.glob("*.csv"))) == 8
     assert (tmp_path / "overview.png").stat().st_size > 2_000
     pd.read_csv(tmp_path / "voices.csv")
 

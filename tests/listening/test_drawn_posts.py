@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from marketorch.data.synthetic.faces import CLASSES
 from marketorch.data.synthetic.mark_drawings import MARKS
 from marketorch.data.synthetic.posts import SIDES, DrawnPost, draw_posts, write_posts
 from marketorch.data.synthetic.reviews import BRANDS
+from marketorch.data.synthetic.settings import CLASSES as SETTINGS
 from marketorch.listening import read_posts
 from marketorch.listening.seeing import MIN_FACE
 
@@ -54,6 +56,20 @@ def test_posts_are_what_they_claim(posts: list[DrawnPost]) -> None:
             assert (person.smile is None) == (person.emotion != "happy")
     assert {post.sentiment for post in posts} == {"positive", "negative"}
     assert any(post.photo is None for post in draw_posts(60, size=64))
+
+
+def test_photos_may_be_of_a_setting_that_is_known(posts: list[DrawnPost]) -> None:
+    """A brand is seen in two of the settings mostly; without settings, photos are of none."""
+    assert {post.setting for post in posts} == {None}
+    placed = list(draw_posts(120, size=64, settings=True))
+    assert all((post.setting is None) == (post.photo is None) for post in placed)
+    assert {post.setting for post in placed} - {None} <= set(SETTINGS)
+    often = max({post.brand for post in placed}, key=[post.brand for post in placed].count)
+    where = Counter(post.setting for post in placed if post.brand == often and post.setting)
+    assert sum(count for _, count in where.most_common(2)) > 0.5 * where.total()
+    number = next(i for i, post in enumerate(posts) if post.photo is not None)
+    (other,) = draw_posts(1, start=number, size=240, settings=True)
+    assert not np.array_equal(posts[number].photo, other.photo)
 
 
 def test_most_faces_are_found_and_little_else(posts: list[DrawnPost]) -> None:

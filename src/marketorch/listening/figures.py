@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -23,7 +22,11 @@ from marketorch.plots import ACCENT, INK, QUIET, save
 
 SHOWN = 10  # brands, and scenes, in a panel
 LINES = 5  # brands over time
+STEADY = 6  # periods from which on lines of means are steadied
+TICKS = 8  # periods that are named
 LONGEST = 22  # letters of a name
+OVER_TIME = "over_time_"  # what the keys of panels of lines begin with
+TITLES = {"posts": "Posts", "share_of_voice": "Share of voice", "tone": "Tone of captions"}
 ORANGE = "#d98c3f"  # of blame; blue, of praise, is told from it by everybody
 COLOURS = (ACCENT, ORANGE, "#3a9d5d", "#7d3c98", "#c0392b", "#90a4ae", "#8d6e63", "#b0a13a")
 SIZE = (6.6, 4.0)  # inches of a panel by itself
@@ -41,6 +44,7 @@ def panels(
     voices: pd.DataFrame,
     sentiment: pd.DataFrame,
     emotions: pd.DataFrame,
+    smiles: pd.DataFrame,
     over_time: pd.DataFrame,
     scenes: pd.DataFrame,
 ) -> list[Panel]:
@@ -49,26 +53,52 @@ def panels(
     if len(voices):
         found.append(Panel("voices", "Share of voice", partial(share_of_voice, voices)))
     if len(sentiment):
-        draw = partial(sentiment_by_brand, sentiment)
+        draw = partial(stacked_by_brand, sentiment, "captions")
         found.append(Panel("sentiment", "What captions say, by brand", draw))
     if len(emotions):
         draw = partial(shares_by_brand, emotions, "faces")
         found.append(Panel("emotions", "How faces near a brand look", draw))
-    if over_time["period"].nunique() > 1:
-        draw = partial(lines_over_time, over_time, "posts")
-        found.append(Panel("posts_over_time", "Posts over time", draw))
-        if over_time["tone"].notna().any():
-            draw = partial(lines_over_time, over_time, "tone")
-            found.append(Panel("tone_over_time", "Tone over time", draw))
+    if len(smiles):
+        draw = partial(stacked_by_brand, smiles, "faces")
+        found.append(Panel("smiles", "How smiles near a brand look", draw))
+    for column in columns_over_time(over_time):
+        draw = partial(lines_over_time, over_time, column)
+        found.append(Panel(OVER_TIME + column, f"{_title(column)} over time", draw))
     if len(scenes):
         found.append(Panel("scenes", "Where brands are seen", partial(seen_where, scenes)))
     return found
 
 
-def printable(name: Any) -> str:
+def columns_over_time(table: pd.DataFrame) -> list[str]:
+    """The columns of `tables.over_time` that are drawn as lines, if there are two periods.
+
+    Of the scores of faces it is the first, of the emotions the one that tells most.
+    """
+    if table["period"].nunique() < 2:
+        return []
+    columns = ["posts"] if table["brand"].nunique() < 2 else ["posts", "share_of_voice"]
+    columns += ["tone", *[name for name in table.columns if name.startswith("mean_")][:1]]
+    columns += most_telling(table[table["brand"].isin(_most_seen(table))])
+    return [name for name in columns if table[name].notna().any()]
+
+
+def most_telling(table: pd.DataFrame) -> list[str]:
+    """The column of the emotion whose share differs most between brands and periods, if any.
+
+    That is by the standard deviation over the faces, each with the share of its brand and period.
+    """
+    values = table[[name for name in table.columns if name.startswith("p_")]].fillna(0.0)
+    if values.empty or not table["faces"].sum():
+        return []
+    weights = table["faces"] / table["faces"].sum()
+    means = values.mul(weights, axis=0).sum()
+    return [str((values - means).pow(2).mul(weights, axis=0).sum().idxmax())]
+
+
+def printable(name: Any, longest: int = LONGEST) -> str:
     """A name as matplotlib can write it: not too long, and no dollar begins a formula."""
     text = " ".join(str(name).split())
-    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = text if len(text) <= longest else text[: longest - 1] + "…"
     return text.replace("$", r"\$")
 
 
@@ -90,8 +120,8 @@ def share_of_voice(voices: pd.DataFrame, axes: Any) -> None:
     axes.legend(frameon=False, fontsize=8, loc="lower right")
 
 
-def sentiment_by_brand(table: pd.DataFrame, axes: Any) -> None:
-    """Mean probabilities of the sentiments as stacked bars."""
+def stacked_by_brand(table: pd.DataFrame, counted: str, axes: Any) -> None:
+    """Mean probabilities as a stacked bar a brand, with the number of what was ``counted``."""
     table = _shown(table)[::-1]
     rows, start = np.arange(len(table)), np.zeros(len(table))
     for number, label in enumerate(_in_order(_labels(table))):
@@ -104,9 +134,9 @@ def sentiment_by_brand(table: pd.DataFrame, axes: Any) -> None:
                 axes.text(left + value / 2, row, f"{value:.0%}", ha="center", va="center",
                           fontsize=8, color=ink)  # fmt: skip
         start = start + values
-    names = zip(table["brand"], table["captions"], strict=True)
+    names = zip(table["brand"], table[counted], strict=True)
     _named_rows(axes, rows, [f"{printable(name)} ({count:,})" for name, count in names])
-    axes.set(xlim=(0, 1), xlabel="mean probability (in brackets: captions)")
+    axes.set(xlim=(0, 1), xlabel=f"mean probability (in brackets: {counted})")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     _legend_above(axes, len(_labels(table)))
 
@@ -132,32 +162,72 @@ def seen_where(table: pd.DataFrame, axes: Any) -> None:
 
 
 def lines_over_time(table: pd.DataFrame, column: str, axes: Any) -> None:
-    """Posts, or their mean tone, of the brands with the most posts."""
-    totals = table.groupby("brand")["posts"].sum()
-    brands = totals.sort_values(ascending=False, kind="stable").head(LINES).index
-    periods = sorted(table["period"].unique())
+    """A column of `tables.over_time` of the brands with the most posts.
+
+    The more there is in a period, the larger its dot. Where there are enough periods for it, lines
+    of means are those of three periods each, as means of a few posts jump about.
+    """
+    brands, periods = _most_seen(table), sorted(table["period"].unique())
+    counts = column in ("posts", "share_of_voice")  # nothing seen is none; nothing said is not zero
     for colour, brand in zip(COLOURS, brands, strict=False):
-        own = table[table["brand"] == brand].set_index("period")[column].reindex(periods)
-        own = own.fillna(0) if column == "posts" else own.dropna()
-        axes.plot(own.index, own, "o-", color=colour, markersize=4, label=printable(brand))
-    locator = AutoDateLocator(minticks=3, maxticks=8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-    if column == "tone":
-        axes.axhline(0, color=QUIET, linewidth=1, zorder=0)
-        axes.set(ylim=(-1.05, 1.05), ylabel="mean tone (−1 to 1)")
-    else:
-        axes.set(ylabel="posts")
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylim(bottom=0)
+        own = table[table["brand"] == brand].set_index("period").reindex(periods)
+        values = own[column].fillna(0) if counts else own[column]
+        number = own["posts" if counts or column == "tone" else "faces"].where(values.notna(), 0)
+        line = values if counts or len(periods) < STEADY else steadied(values, number)
+        axes.plot(periods, line.interpolate(limit_area="inside"), color=colour, linewidth=1.8)
+        sizes = 12 + 60 * number.fillna(0) / max(1, table["posts"].max())
+        axes.scatter(periods, values, sizes, color=colour, label=printable(brand), alpha=0.75)
+    shown = periods[:: -(-len(periods) // TICKS)]
+    months = all(start.day == 1 for start in periods)
+    axes.set_xticks(shown, [f"{day:%b %Y}" if months else f"{day.day} {day:%b}" for day in shown])
+    _scaled(axes, column)
     _legend_above(axes, len(brands))
 
 
+def steadied(values: pd.Series, counts: pd.Series) -> pd.Series:
+    """The mean of each period and its neighbours, each weighed by what there is in it."""
+    sums = pd.DataFrame({"all": (values * counts).fillna(0), "number": counts.fillna(0)})
+    sums = sums.rolling(3, center=True, min_periods=1).sum()
+    return sums["all"] / sums["number"].where(sums["number"] > 0)
+
+
+def _scaled(axes: Any, column: str) -> None:
+    """The axis of what is shown over time."""
+    if column == "tone":
+        axes.set(ylim=(-1.08, 1.08), ylabel="mean tone (−1 to 1)")
+    elif column.startswith("mean_"):
+        axes.set_ylabel(f"mean {printable(column[5:])}")
+    else:
+        axes.set_ylabel("posts" if column == "posts" else "share")
+        axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
+    if column == "posts":
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    elif axes.get_ylabel() == "share":
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    elif axes.get_ylim()[0] < 0:
+        axes.axhline(0, color=QUIET, linewidth=1, zorder=0)
+
+
+def _most_seen(table: pd.DataFrame) -> list[str]:
+    """The brands with the most posts, as many as there may be lines."""
+    totals = table.groupby("brand")["posts"].sum()
+    return list(totals.sort_values(ascending=False, kind="stable").head(LINES).index)
+
+
+def _title(column: str) -> str:
+    """What a column over time is called."""
+    if column.startswith("mean_"):
+        return f"Mean {printable(column[5:])} of faces"
+    return TITLES.get(column, f"Faces that look “{printable(column[2:])}”")
+
+
 def _grid(axes: Any, values: np.ndarray, rows: Sequence[str], columns: Sequence[Any]) -> None:
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=max(0.6, values.max()), aspect="auto")
+    top = max(0.6, values.max())
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=top, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         if value >= 0.005:
-            colour = "white" if value > 0.4 else INK
+            colour = "white" if value > 0.55 * top else INK
             axes.text(column, row, f"{value:.0%}", ha="center", va="center", fontsize=8,
                       color=colour)  # fmt: skip
     axes.set_xticks(range(len(columns)), map(printable, columns), rotation=30, ha="right")
@@ -194,7 +264,8 @@ def _in_order(labels: Sequence[str]) -> list[str]:
 
 
 def _colour_of(label: str, number: int) -> str:
-    known = dict.fromkeys(GOOD, ACCENT) | dict.fromkeys(BAD, ORANGE) | {"neutral": QUIET}
+    known = dict.fromkeys((*GOOD, "genuine"), ACCENT) | dict.fromkeys(BAD, ORANGE)
+    known |= dict.fromkeys(("neutral", "posed"), QUIET)
     return known.get(label.casefold(), COLOURS[number % len(COLOURS)])
 
 
@@ -213,7 +284,7 @@ def picture(panel: Panel) -> bytes:
 
 def overview(found: Sequence[Panel], title: str, path: Path) -> Path:
     """All panels on one sheet; it says so if there is none."""
-    columns = min(3, max(1, len(found)))
+    columns = min(3 if len(found) < 10 else 4, max(1, len(found)))
     rows = max(1, -(-len(found) // columns))
     figure = Figure(figsize=(SIZE[0] * columns, SIZE[1] * rows + 0.6))
     places = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -225,7 +296,7 @@ def overview(found: Sequence[Panel], title: str, path: Path) -> Path:
         axes.set_title(panel.title, fontsize=11, color=INK, loc="left", pad=22 if above else 8)
     if not found:
         places[0].text(0.5, 0.5, "Nothing was found in these posts.", ha="center", color=INK)
-    figure.suptitle(printable(title), fontsize=14, color=INK)
+    figure.suptitle(printable(title, 80), fontsize=14, color=INK)
     figure.tight_layout(h_pad=2.0, w_pad=2.0)
     return save(figure, path)
 

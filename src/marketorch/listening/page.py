@@ -29,7 +29,7 @@ p { max-width: 46rem; margin: .4rem 0 .8rem; } .lead { color: #52606d; margin-bo
 .numbers span { font-size: .85rem; color: #52606d; }
 .note { border-left: 4px solid #d98c3f; border-radius: 0 .4rem .4rem 0; background: #fdf6ec;
   padding: .7rem 1rem; margin: 1.5rem 0 0; max-width: none; font-size: .95rem; }
-.pair { display: flex; flex-wrap: wrap; gap: 1rem; } .pair figure { flex: 1 1 24rem; }
+.pair { display: grid; gap: 0 1rem; grid-template-columns: repeat(auto-fill, minmax(24rem, 1fr)); }
 figure { margin: 1rem 0; } img { max-width: 100%; height: auto; }
 figcaption { font-weight: 600; font-size: .95rem; margin-bottom: .3rem; }
 .wide { overflow-x: auto; }
@@ -100,19 +100,30 @@ apart from another's, the difference is hardly chance.</p>
 {{ picture("sentiment") }}
 {{ table(sentiment, heads.sentiment) }}
 {% endif %}
-{% if emotions %}
+{% if emotions or smiles %}
 <h2>How people look</h2>
 <p>The faces that stand near a brand, an arm's length from it or so: the mean probability of what
 each shows.</p>
 {{ picture("emotions") }}
 {{ table(emotions, heads.emotions) }}
+{% if smiles %}
+<p>Their smiles, by the mean probability of each kind. Where emotions are told and happiness is one,
+only the faces that show it above all count.</p>
+{{ picture("smiles") }}
+{{ table(smiles, heads.smiles) }}
 {% endif %}
-{% if "posts_over_time" in pictures %}
+{% endif %}
+{% if over_time %}
 <h2>Over time</h2>
+<p>The brands with the most posts. A dot is what one period holds, the larger, the more that is;
+small dots jump about by chance. From {{ steady }} periods on, lines of tones and faces are means of
+three.</p>
 <div class="pair">
-{{ picture("posts_over_time", "Posts") }}{{ picture("tone_over_time", "Tone") }}
+{% for key in over_time %}
+{{ picture(key, pictures[key].title | replace(" over time", "")) }}
+{% endfor %}
 </div>
-<p class="more">Share of voice and emotions by period are in the CSV beside this page.</p>
+<p class="more">All brands, and all emotions, are in the CSV beside this page.</p>
 {% endif %}
 {% if "scenes" in pictures %}
 <h2>Where brands are seen</h2>
@@ -164,5 +175,7 @@ def cell(value: Any, key: str = "") -> str:
     if isinstance(value, float):
         if key in ("tone", "low", "high"):
             return f"{value:+.2f}".replace("-", "−")
+        if key.startswith("mean_"):
+            return f"{value:,.2f}".replace("-", "−")
         return f"{value:.1%}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -31,8 +31,10 @@ HEADS = {
     | {"share_of_voice": "share of voice", "area": "of a photo", "share_of_area": "of the room"},
     "sentiment": {"brand": "brand", "captions": "captions"},
     "emotions": {"brand": "brand", "faces": "faces"},
+    "smiles": {"brand": "brand", "faces": "faces"},
     "faults": {"id": "post", "image": "photo", "part": "part", "reason": "reason"},
 }
+SECTIONS = ("voices", "sentiment", "emotions", "smiles", "posts", "faults")
 BOUNDS = {"tone": "tone", "low": "at least", "high": "at most"}
 
 
@@ -59,7 +61,7 @@ def brand_report(table: Any, folder: str | Path, title: str = "What the posts sh
     folder.mkdir(parents=True, exist_ok=True)
     for name, own in answers.items():
         tables.write_csv(own, folder / f"{name}.csv")
-    kinds = ("voices", "sentiment", "emotions", "over_time", "scenes")
+    kinds = ("voices", "sentiment", "emotions", "smiles", "over_time", "scenes")
     found = figures.panels(**{name: answers[name] for name in kinds})
     figures.overview(found, title, folder / "overview.png")
     html = page(**_content(title, frames, answers, found))
@@ -76,6 +78,7 @@ def answered(frames: Frames) -> dict[str, pd.DataFrame]:
         "voices": voices,
         "sentiment": tables.sentiment(frames, brands),
         "emotions": tables.emotions(frames, brands),
+        "smiles": tables.smiles(frames, brands),
         "over_time": tables.over_time(frames, brands),
         "scenes": tables.scenes(frames),
         "posts": tables.extremes(frames),
@@ -102,16 +105,18 @@ def _content(
             panel.key: {"title": panel.title, "data": _encoded(figures.picture(panel))}
             for panel in found
         },
-        **{name: rows[name] for name in ("voices", "sentiment", "emotions", "posts", "faults")},
+        "steady": figures.STEADY,
+        "over_time": [panel.key for panel in found if panel.key.startswith(figures.OVER_TIME)],
+        **{name: rows[name] for name in SECTIONS},
     }
 
 
 def _heads(answers: dict[str, pd.DataFrame]) -> dict[str, dict[str, str]]:
     """The columns of the page's tables and what they are called there."""
     heads = {name: dict(own) for name, own in HEADS.items()}
-    for name in ("sentiment", "emotions"):
-        labels = [key for key in answers[name].columns if key.startswith("p_")]
-        heads[name] |= {key: key[2:] for key in labels}
+    for name in ("sentiment", "emotions", "smiles"):
+        told = [key for key in answers[name].columns if key.startswith(("p_", "mean_"))]
+        heads[name] |= {key: key.partition("_")[2] for key in told}
     if len(answers["sentiment"]) and answers["sentiment"]["tone"].notna().any():
         heads["sentiment"] |= BOUNDS
     return heads

@@ -4,8 +4,9 @@ A post is a photo with a caption. The photo is a scene with marks of an invented
 (`scenes`), in front of which stand none to two people (`faces`); the caption is a review
 (`reviews`) that speaks of that brand. Each brand has a reputation, the chance that a post praises
 it. Who praises looks happy or surprised, mostly, and who blames angry, disgusted or sad. One brand
-loses its good name half way. So a report on the posts has something to find, and what it should
-find is known. Post i is a function of (seed, i) alone.
+loses its good name half way, `DISGRACED` at `TURN`. With ``settings``, the marks are seen in one
+of nine settings (`settings`), and each brand in two of them mostly. So a report on the posts has
+something to find, and what it should find is known. Post i is a function of (seed, i) alone.
 
 Lengths are pixels of the photo, S is its side, boxes are x1 y1 x2 y2.
 """
@@ -20,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -33,9 +35,14 @@ from marketorch.data.synthetic.mark_drawings import DISTRACTORS, MARKS
 from marketorch.data.synthetic.mark_printing import Cutout, cut_out
 from marketorch.data.synthetic.reviews import BRANDS, generate_reviews
 from marketorch.data.synthetic.scenes import scene
+from marketorch.data.synthetic.settings import CLASSES as SETTINGS
+from marketorch.data.synthetic.settings import draw as draw_setting
 
 DAYS = 56
 START = datetime.datetime(2024, 3, 4, tzinfo=datetime.UTC)
+TURN = START + datetime.timedelta(days=DAYS / 2)
+DISGRACED = list(MARKS)[2]  # is praised until then, and blamed from then on
+AT_HOME = 0.7  # share of a brand's photos that are taken in one of its two settings
 PEOPLE = (0.2, 0.5, 0.3)  # chances of 0, 1 and 2 people in a photo
 SIDES = (0.38, 0.58)  # of a person's head and shoulders, as a share of S
 COVERED = 0.35  # share of a mark that people may stand in front of
@@ -68,6 +75,7 @@ class DrawnPost:
         brand: which the post is about.
         brands, boxes: of the marks in the photo.
         people: in the photo.
+        setting: of the photo, or None if it is of none in particular.
         sentiment: ``positive`` or ``negative``.
         time, author: when and by whom.
     """
@@ -78,6 +86,7 @@ class DrawnPost:
     brands: list[str]
     boxes: list[list[float]]
     people: list[Person]
+    setting: str | None
     sentiment: str
     time: str
     author: str
@@ -90,6 +99,7 @@ def draw_posts(
     start: int = 0,
     size: int = 320,
     backgrounds: Sequence[Pixels] = (),
+    settings: bool = False,
 ) -> Iterator[DrawnPost]:
     """Draws the posts ``start`` to ``start + number`` of the data set ``seed``.
 
@@ -98,9 +108,10 @@ def draw_posts(
         seed: which data set; another seed gives unrelated posts and other reputations.
         size: S.
         backgrounds: photos ``(H, W, 3)`` uint8 that scenes may stand on.
+        settings: each photo is of a setting that is drawn.
     """
     for place in range(start, start + number):
-        yield _post(np.random.default_rng((seed, place)), seed, place, size, backgrounds)
+        yield _post(np.random.default_rng((seed, place)), seed, place, size, backgrounds, settings)
 
 
 def write_posts(
@@ -110,6 +121,7 @@ def write_posts(
     seed: int = 0,
     size: int = 320,
     backgrounds: Sequence[Pixels] = (),
+    settings: bool = False,
 ) -> Path:
     """Writes posts as ``posts.csv`` and ``photos/``, and what is in them as ``truth.jsonl``.
 
@@ -125,7 +137,7 @@ def write_posts(
     ):
         writer = csv.writer(rows)
         writer.writerow(["id", "time", "author", "image", "text"])
-        posts = draw_posts(number, seed=seed, size=size, backgrounds=backgrounds)
+        posts = draw_posts(number, seed=seed, size=size, backgrounds=backgrounds, settings=settings)
         for place, post in enumerate(posts):
             name, image = f"p{place:05d}", ""
             if post.photo is not None:
@@ -137,13 +149,18 @@ def write_posts(
 
 
 def _truth(post: DrawnPost) -> dict[str, object]:
-    kept = ("brand", "brands", "boxes", "sentiment")
+    kept = ("brand", "brands", "boxes", "setting", "sentiment")
     people = [person._asdict() for person in post.people]
     return {name: getattr(post, name) for name in kept} | {"people": people}
 
 
 def _post(
-    rng: Generator, seed: int, place: int, size: int, backgrounds: Sequence[Pixels]
+    rng: Generator,
+    seed: int,
+    place: int,
+    size: int,
+    backgrounds: Sequence[Pixels],
+    settings: bool,
 ) -> DrawnPost:
     day = float(rng.uniform(0, DAYS))
     names = list(MARKS)
@@ -153,8 +170,12 @@ def _post(
     with_photo, with_text = rng.permutation([rng.random() >= ALONE, True]).tolist()
     photo, boxes, labels = None, list[list[float]](), list[int]()
     people: list[Person] = []
+    setting = None
     if with_photo:
-        photo, boxes, labels = _scene(rng, number, size, backgrounds)
+        ground = None
+        if settings:
+            setting, ground = _setting(Random(f"{seed}/{place}"), seed, number, size)
+        photo, boxes, labels = _scene(rng, number, size, backgrounds, ground)
         people = _place_people(rng, photo, boxes, sentiment)
     return DrawnPost(
         photo=photo,
@@ -163,6 +184,7 @@ def _post(
         brands=[names[label] for label in labels],
         boxes=boxes,
         people=people,
+        setting=setting,
         sentiment=sentiment,
         time=(START + datetime.timedelta(days=day)).isoformat(timespec="seconds"),
         author=f"@{rng.choice(HANDLES)}{rng.integers(1, 60)}",
@@ -176,9 +198,9 @@ def _popularity(number: int) -> np.ndarray:
 
 
 def _reputation(seed: int, brand: int, day: float) -> float:
-    """The chance that somebody praises a brand; the third one falls into disgrace half way."""
+    """The chance that somebody praises a brand; one falls into disgrace half way."""
     own = float(np.random.default_rng((seed, 2**31 + brand)).uniform(0.35, 0.9))
-    return (0.9 if day < DAYS / 2 else 0.15) if brand == 2 else own
+    return (0.9 if day < DAYS / 2 else 0.15) if list(MARKS)[brand] == DISGRACED else own
 
 
 def _caption(seed: int, place: int, brand: str, praised: bool) -> str:
@@ -202,14 +224,21 @@ def _cutouts(size: int) -> tuple[list[list[Cutout]], list[Cutout]]:
     return [[mark] for mark in marks], others
 
 
+def _setting(rng: Random, seed: int, brand: int, size: int) -> tuple[str, Pixels]:
+    """A setting, mostly one of the two that the brand is at home in, and a picture of it."""
+    homes = Random(f"{seed}/homes/{brand}").sample(SETTINGS, 2)
+    setting = rng.choice(homes if rng.random() < AT_HOME else SETTINGS)
+    return setting, draw_setting(setting, rng, size)
+
+
 def _scene(
-    rng: Generator, brand: int, size: int, backgrounds: Sequence[Pixels]
+    rng: Generator, brand: int, size: int, backgrounds: Sequence[Pixels], ground: Pixels | None
 ) -> tuple[Pixels, list[list[float]], list[int]]:
     """A photo, maybe with marks of the brand; the boxes and the classes of the marks in it."""
     marks, others = _cutouts(size)
     if rng.random() >= OTHERS:
         marks = [own if place == brand else [] for place, own in enumerate(marks)]
-    photo, boxes, labels = scene(rng, marks, others, backgrounds, size)
+    photo, boxes, labels = scene(rng, marks, others, backgrounds, size, ground=ground)
     return photo.copy(), boxes.tolist(), labels.tolist()
 
 

@@ -64,6 +64,7 @@ def scene(
     size: int,
     *,
     crops: Sequence[Sequence[Cutout]] | None = None,
+    ground: Pixels | None = None,
 ) -> Scene:
     """Makes up a scene; equal generators give equal scenes.
 
@@ -73,11 +74,13 @@ def scene(
         backgrounds: photos ``(H, W, 3)`` uint8; without any, all surfaces are drawn.
         size: S.
         crops: of each class marks that were cut out of photos, maybe none.
+        ground: the photo ``(S, S, 3)`` uint8 that the marks are put on, if it is given.
 
     Returns:
         The photo ``(S, S, 3)`` uint8, boxes ``(n, 4)`` float32 and classes ``(n,)`` int64.
     """
-    stage = Stage(surface(rng, backgrounds, size, size))
+    below = surface(rng, backgrounds, size, size)
+    stage = Stage(below if ground is None else ground.astype(np.float32) / 255)
     there = [i for i in range(len(marks)) if marks[i] or (crops and crops[i])]
     labels = _cast(rng, there, len(distractors))
     for label, scale in zip(labels, _scales(rng, len(labels)), strict=True):

@@ -1,0 +1,88 @@
+"""How much of what is known of drawn posts a listener has told, see `data.synthetic.posts`."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from marketorch.listening.record import read_records
+from marketorch.listening.tables import laid_flat, seen_in
+
+
+def told_of_truth(table: Any, truth: str | Path) -> dict[str, float]:
+    """Compares records with the truth of their posts; NaN where nobody listened.
+
+    Args:
+        table: what `analyse_folder` has written of the posts.
+        truth: ``truth.jsonl`` of `write_posts`.
+
+    Returns:
+        ``brands``: F1 of which brands are in which photos. ``captions`` and ``settings``: the share
+        that is told as it is. ``faces``: the share of people whose face is found; ``emotions``: the
+        share of these of whom it is told what they show.
+    """
+    known = [json.loads(line) for line in Path(truth).read_text(encoding="utf-8").splitlines()]
+    records = [record for batch in read_records(table) for record in batch]
+    pairs = list(zip(records, known, strict=True))
+    people = [
+        (_face(record["faces"], person["box"]), person["emotion"])
+        for record, post in pairs
+        if record["faces"] is not None
+        for person in post["people"]
+    ]
+    return {
+        "brands": _presence([(r["brands"], post["brands"]) for r, post in pairs]),
+        "captions": _right((_label(r["sentiment"]), post["sentiment"]) for r, post in pairs),
+        "faces": _right((face is not None, True) for face, _ in people),
+        "emotions": _right((_label(face["emotion"]), true) for face, true in people if face),
+        "settings": _right((_label(r["scene"]), post["setting"]) for r, post in pairs),
+    }
+
+
+def tone_around(table: Any, turn: datetime.datetime) -> pd.DataFrame:
+    """The mean tone of each brand before a time and after it, the one that fell most first.
+
+    Returns:
+        A row a brand that was spoken of both before and after: ``before``, ``after``, ``fall``.
+    """
+    frames = laid_flat(read_records(table))
+    told = seen_in(frames).merge(frames.posts[["post", "time", "tone"]], on="post").dropna()
+    when = pd.Timestamp(turn).tz_convert("UTC").tz_localize(None)
+    late = (told["time"] >= when).map({False: "before", True: "after"})
+    means = told.groupby(["brand", late])["tone"].mean().unstack()
+    means = means.reindex(columns=["before", "after"]).rename_axis(columns=None).dropna()
+    return means.assign(fall=means["before"] - means["after"]).sort_values("fall", ascending=False)
+
+
+def _label(said: dict[str, Any] | None) -> str | None:
+    return None if said is None else said["label"]
+
+
+def _face(faces: list[dict[str, Any]], box: list[float]) -> dict[str, Any] | None:
+    """The largest face whose middle is within a person's box; None if there is none."""
+    left, top, right, bottom = box
+    for face in faces:
+        x, y = (face["x1"] + face["x2"]) / 2, (face["y1"] + face["y2"]) / 2
+        if left < x < right and top < y < bottom:
+            return face
+    return None
+
+
+def _right(pairs: Iterable[tuple[Any, Any]]) -> float:
+    """The share of pairs of an answer and the truth that agree, of those with an answer."""
+    agree = [said == true for said, true in pairs if said is not None]
+    return sum(agree) / len(agree) if agree else math.nan
+
+
+def _presence(pairs: Iterable[tuple[list[dict[str, Any]] | None, list[str]]]) -> float:
+    """F1 of the brands that are found in each photo."""
+    sets = [({b["brand"] for b in told}, set(true)) for told, true in pairs if told is not None]
+    both = sum(len(told & true) for told, true in sets)
+    each = sum(len(told) + len(true) for told, true in sets)
+    return 2 * both / each if each else math.nan
