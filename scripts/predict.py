@@ -7,6 +7,8 @@ keeps the first N. A recommender takes ``input="260 1196"`` (a history of items)
 ``exclude="1 2"``, items never to recommend; ``top=N`` are then the first N items for each user.
 Ids that have blanks stand between commas: ``input="red cup, blue cup"``.
 
+Customers are ranked by what is sought of them, or by a column of numbers, ``rank=COLUMN``.
+
 A classifier of faces takes a photo or a folder, a detector of brands a video as well (a frame every
 ``data.video_every`` seconds). ``draw=FOLDER`` writes the photos in which something was found, with
 what it is. ``also=RUN_DIR`` adds the answers of a second classifier (genuine or posed smiles, say).

@@ -48,6 +48,8 @@ def shortened(words: list[str]) -> list[str]:
     if "data=brand_marks" in words:
         sizes = ["data.num_train=48", "data.num_validation=8", "data.num_test=8"]
         return [*words, *tiny, *sizes, *detector]
+    if "data=customer_table" in words:
+        return [*words, *tiny, "model.members=2", "model.width=8", "model.bins=8"]
     if "data=detection_files" in words:
         return [*words, *tiny, *detector]
     if not any(w.startswith(("data=", "experiment=stars")) for w in words):

@@ -43,6 +43,7 @@ def test_every_experiment_composes_and_binds(experiment: str) -> None:
 def test_every_option_composes_and_binds(group: str, option: str) -> None:
     files = ("text_file", "event_log", "image_files", "detection_files")
     needed = {name: ["data.path=any.csv"] for name in files} | {"brand_marks": ["data.marks=any"]}
+    needed["customer_table"] = ["data.path=any.csv", "data.target=any"]
     config = compose([f"{group}={option}", *needed.get(option, [])])
     check(config)
     assert "_target_" in config[group]

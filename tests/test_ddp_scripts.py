@@ -33,6 +33,9 @@ TINY = {
         *("trainer.num_workers=0", "trainer.eval_batch_size=8", "baselines=[average_box]"),
         *TINY_DETECTOR,
     ],
+    "propensity": [
+        *(*SPLITS, "model.members=2", "model.width=8", "model.bins=8", "model.dropout=0.0"),
+    ],
 }
 NORMED = {"emotion", "logo"}
 """Batch norms see one rank's examples at a time, so these weights are not those of one process."""
@@ -42,6 +45,9 @@ FIGURES = {
     "emotion": {*("confusion.png", "reliability.png", "mistakes.png", "saliency.png", "test.json")},
     # What else there is depends on what is found.
     "logo": {"precision_recall.png", "share_of_voice.png", "missed.png", "test.json"},
+    "propensity": {
+        *("confusion.png", "reliability.png", "gains.png", "profit.png", "test.json"),
+    },
 }
 
 

@@ -16,17 +16,24 @@ from marketorch import Task, build_task, check, compose, train
 from marketorch.config import config_dir
 from marketorch.data.boxes import BoxDataset, DecodedBoxes
 from marketorch.data.catalogue import Catalogue
+from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.events import EventDataset
 from marketorch.data.pictures import DecodedImages, ImageDataset
 from marketorch.data.ragged import Ragged
 from marketorch.data.splits import UNLABELLED
+from marketorch.data.synthetic.customer_data import SyntheticCustomers
 from marketorch.data.synthetic.specimens import Specimen, sheets
 from marketorch.data.text import TextDataset
 from marketorch.engine.loading import Fetcher, Key
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))
 SMALL = ["model.dim=16", "model.vocab_size=200", "model.depth=1", "model.max_length=32"]
-SMALL_BY_WIDTH = {"width": ["model.width=4", "model.depth=[1,1]"], "widths": TINY_DETECTOR}
+SMALL_BY_WIDTH = {
+    "members": ["model.members=2", "model.width=8", "model.bins=8"],
+    "model": ["model.model.members=2", "model.model.width=8"],  # of a learner
+    "width": ["model.width=4", "model.depth=[1,1]"],
+    "widths": TINY_DETECTOR,
+}
 CLASSES = ["negative", "neutral", "positive"]
 TEXTS = [
     *("the crew was rude and late", "my bag is lost again", "a dull film, badly acted"),
@@ -90,6 +97,13 @@ def photos() -> BoxDataset:
     return data
 
 
+def customers(config: DictConfig) -> tuple[CustomerDataset, dict[str, Any]]:
+    """Sixty made-up customers, of whom some had an offer where the task asks what it does."""
+    offer = config.task["_target_"].endswith(".Uplift")
+    data = SyntheticCustomers(num_train=60, num_validation=1, num_test=0, treatment=offer)
+    return data.split("train"), data.schema
+
+
 def small_data(config: DictConfig) -> tuple[Any, dict[str, Any]]:
     """A few examples of the experiment's kind and what describes them."""
     if config.task["_target_"].endswith(".ImageClassification"):
@@ -98,6 +112,8 @@ def small_data(config: DictConfig) -> tuple[Any, dict[str, Any]]:
         return histories(), {"num_items": 20, "num_users": 12, "num_examples": 12}
     if config.task["_target_"].endswith("Detection"):
         return photos(), {"classes": CLASSES, "class_counts": [8, 8, 8], "num_examples": 16}
+    if config.data["_target_"].endswith((".CustomerData", ".SyntheticCustomers")):
+        return customers(config)
     data = texts()
     counts = [int((data.labels == i).sum()) for i in range(3)] if data.labels is not None else []
     return data, {"classes": CLASSES, "class_counts": counts, "num_examples": len(data)}
@@ -145,12 +161,16 @@ FLAGSHIPS = {
     "sentiment": ["data.num_train=320", "data.num_validation=64", "model.vocab_size=200"],
     "recommender": ["data.num_users=320", "data.num_items=80", "data.events_per_user=8"],
     "emotion": ["data.num_train=320", "data.num_validation=64", "data.num_test=16"],
+    "uplift": ["data.num_train=320", "data.num_validation=64", "data.num_test=16"],
     # On files: what OpenCV draws may differ from one version to the next.
     "logo": ["data=detection_files", "data.path=squares.json", "data.size=64"],
     "scene": ["data=image_files", "data.path=pictures", "data.size=32"],
+    "propensity": ["data.num_train=320", "data.num_validation=64", "data.num_test=16"],
 }
 SMALL_CNN = ["model.width=4", "model.depth=[1,1]"]
 NETWORKS = {"emotion": SMALL_CNN, "scene": SMALL_CNN, "logo": TINY_DETECTOR}
+NETWORKS["uplift"] = ["model.model.members=2", "model.model.width=16"]
+NETWORKS["propensity"] = ["model.members=2", "model.width=8", "model.bins=8"]
 # In a detector, rounding may give a point to another box.
 TOLERANCE = {"logo": 3e-3}
 

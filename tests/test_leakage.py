@@ -1,4 +1,4 @@
-"""Nothing of validation or test reaches training: not a text, a word, a pixel, a box or a class."""
+"""Nothing of validation or test reaches training: no text, word, pixel, box, cell or class."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from safetensors.torch import load_file
 from toy import differing
 
 from marketorch import build, compose, load_run, train
+from marketorch.data.customer_dataset import CustomerDataset
+from marketorch.data.customers import CustomerData
 from marketorch.data.detection import DetectionData
 from marketorch.data.images import ImageData
+from marketorch.data.synthetic.customer_data import SyntheticCustomers
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.data.synthetic.review_data import SyntheticReviews
 from marketorch.data.synthetic.scene_data import SceneData
@@ -31,7 +34,14 @@ from marketorch.tasks.detection_metrics import best_threshold, presence
 SPLITS = ("train", "validation", "test")
 TINY = ["trainer.precision=fp32", "trainer.max_steps=3", "trainer.batch_size=16"]
 TINY += ["trainer.device=cpu", "trainer.num_workers=0"]
-SOURCES: dict[str, Any] = {"texts": TextData, "images": ImageData, "photos": DetectionData}
+SOURCES: dict[str, Any] = {
+    "texts": TextData,
+    "images": ImageData,
+    "photos": DetectionData,
+    "customers": CustomerData,
+}
+NEEDED = {"images": {"size": 24}, "photos": {"size": 24}, "customers": {"target": "left"}}
+TINY_ENSEMBLE = ["model.members=2", "model.width=8", "model.bins=8"]
 OWN = {  # a run on files of one's own
     "texts": ["data=text_file", "model.dim=16", "model.vocab_size=200", "model.depth=1"],
     "images": [
@@ -39,11 +49,15 @@ OWN = {  # a run on files of one's own
         *("model.width=4", "model.depth=[1,1]"),
     ],
     "photos": ["experiment=logo", "data=detection_files", "data.size=64", *TINY_DETECTOR],
+    "customers": [
+        *("experiment=churn_telco", "data=customer_table", "data.target=left", *TINY_ENSEMBLE),
+    ],
 }
 EMBEDDED = {
     "texts": ["model.dim=16", "model.vocab_size=200", "model.depth=1"],
     "images": ["experiment=emotion", "data.size=16", "model.width=4", "model.depth=[1,1]"],
     "photos": ["experiment=logo", "data.size=64", *TINY_DETECTOR],
+    "customers": ["experiment=propensity", *TINY_ENSEMBLE],
 }
 ADJECTIVES = {"bad": ["awful", "poor", "sad"], "good": ["fine", "great", "lovely"]}
 kinds = pytest.mark.parametrize("kind", list(OWN))
@@ -70,12 +84,28 @@ def write_images(path: Path, number: int, seed: int = 0) -> Path:
     return path
 
 
+def write_customers(path: Path, number: int, seed: int = 0) -> Path:
+    """Those with a high bill leave; for other seeds with other bills, cities, gaps and shares."""
+    draw = np.random.default_rng(seed)
+    left = np.arange(2 * number) % (2 + 2 * seed) == 1
+    bill = np.round(draw.gamma(2.0 + 3 * seed, 20.0, 2 * number) + 40 * left, 2)
+    city = draw.choice(["Arlen", "Brim", f"Cove {seed}"], 2 * number)
+    since = np.datetime64("2024-01-01") - draw.integers(400 * seed, 900, 2 * number)
+    rows = pd.DataFrame({"bill": bill, "city": city, "since": since, "left": left})
+    rows["left"] = rows["left"].map({True: "yes", False: "no"})
+    rows.loc[::9, ["bill", "since", "city"][: 3 * seed]] = None
+    rows.to_csv(path, index=False)
+    return path
+
+
 def write(kind: str, folder: Path, split: str, number: int, *variant: Any) -> Path:
     """A file of ``2 * number`` examples of two classes."""
     if kind == "texts":
         return write_texts(folder / f"{split}.csv", number, *variant)
     if kind == "photos":
         return squares(folder / f"{split}.json", 2 * number, *variant)
+    if kind == "customers":
+        return write_customers(folder / f"{split}.csv", number, *variant)
     return write_images(folder / f"{split}.parquet", number, *variant)
 
 
@@ -91,7 +121,9 @@ def learnt(run_dir: Path) -> dict[str, torch.Tensor]:
 
 
 def contents(dataset: Any) -> list[Any]:
-    """The texts, or the bytes of the images."""
+    """The texts, the bytes of the images, or the cells of each customer."""
+    if isinstance(dataset, CustomerDataset):
+        return [tuple(dataset.row(i).values()) for i in range(len(dataset))]
     return (
         dataset.texts if hasattr(dataset, "texts") else [bytes(i.numpy()) for i in dataset.images]
     )
@@ -107,7 +139,10 @@ def assert_disjoint(data: Any, total: int) -> None:
     assert len(set().union(*ids.values())) == sum(map(len, ids.values())) == total
 
 
-@pytest.mark.parametrize("source", [SyntheticReviews, SyntheticFaces, SyntheticSettings])
+SYNTHETIC = [SyntheticReviews, SyntheticFaces, SyntheticSettings, SyntheticCustomers]
+
+
+@pytest.mark.parametrize("source", SYNTHETIC)
 def test_splits_of_the_embedded_data_are_disjoint(source: Any) -> None:
     data = source(num_train=300, num_validation=100, num_test=100)
     assert_disjoint(data, 500)
@@ -118,7 +153,7 @@ def test_splits_of_the_embedded_data_are_disjoint(source: Any) -> None:
 @kinds
 def test_an_automatic_split_is_disjoint_and_complete(tmp_path: Path, kind: str) -> None:
     path = str(write(kind, tmp_path, "all", 100))
-    data = SOURCES[kind](path=path, **({} if kind == "texts" else {"size": 24}))
+    data = SOURCES[kind](path=path, **NEEDED.get(kind, {}))
     assert_disjoint(data, 200)
     examples = [example for name in SPLITS for example in contents(data.split(name))]
     assert len(set(examples)) == 200
@@ -161,6 +196,7 @@ def test_a_test_file_that_is_not_there_does_not_disturb_training(tmp_path: Path,
         *(("texts", SyntheticReviews), ("texts", TextData)),
         *(("images", SyntheticFaces), ("images", ImageData)),
         *(("photos", SceneData), ("photos", DetectionData)),
+        *(("customers", SyntheticCustomers), ("customers", CustomerData)),
     ],
 )
 def test_training_asks_for_train_and_validation_only(
@@ -186,11 +222,14 @@ VARIANTS: dict[str, tuple[Any, Any]] = {
     "texts": ("thing", "zebra zebra zebra"),
     "images": (0, 1),
     "photos": (1, 2),
+    "customers": (1, 2),
 }
 LEARNS = {
     "texts": ["+model.ngrams={max_order: 2}"],
     "images": ["task.balance=1.0", "trainer.ema_decay=0.9", "optim=muon"],
     "photos": ["trainer.ema_decay=0.9", "task.augment.mosaic=0.5"],
+    # Whom to contact is chosen on validation, if a value is given.
+    "customers": ["task.balance=1.0", "trainer.ema_decay=0.9", "task.value=null"],
 }
 
 

@@ -23,6 +23,8 @@ from pages import FENCE, PAGES, blocks, commands, run, write_rows
 from PIL import Image
 
 from marketorch.config import check, locate
+from marketorch.data.customer_encoding import TableEncoder
+from marketorch.data.customers import CustomerData
 from marketorch.data.events import EventData
 from marketorch.data.images import ImageData
 from marketorch.data.synthetic.mark_drawings import MARKS
@@ -161,6 +163,12 @@ VOTES = [["image", "happy", "sad", "unknown"]]
 VOTES += [[f"{i} 0 {3 * i} 9", *COUNTS[i % 4]] for i in range(40)]
 SPLIT = [["text", "label", "part"]]
 SPLIT += [[f"a {i}", "ab"[i % 2], "learn" if i % 3 else "test"] for i in range(1, 30)]
+BILLS = [["bill", "churned"]] + [
+    [f"{20 + i % 31}.50", "no" if i % 3 else "yes"] for i in range(300)
+]
+DAYS = [[*row, f"{i % 12 + 1}/{i % 11 + 1}/2024"] for i, row in enumerate(BILLS, start=-1)]
+ENDED = [[*row, "2024-05-01" if row[1] == "yes" else ""] for row in BILLS]
+DAYS[0][2] = ENDED[0][2] = "ended"
 FILES: dict[str, Any] = {
     "posts.csv": ROWS,
     "new.csv": ROWS[:5],
@@ -181,6 +189,13 @@ FILES: dict[str, Any] = {
     "few.csv": FACES[:5],
     "twice.csv": [*FACES, FACES[1]],
     "odd.csv": [*FACES, ["7 8 9", "sad"], ["7 8 9 x", "sad"], ["7 8 9 300", "sad"]],
+    "bills.csv": BILLS,
+    "words.csv": [*BILLS, ["much", "no"]],
+    "wide.csv": [*BILLS, ["1", "no", "3"]],
+    "blank.csv": [*BILLS, ["1", ""]],
+    "days.csv": DAYS,
+    "ended.csv": ENDED,
+    "next.csv": [["bil"], ["3"]],
     "votes.csv": VOTES,
     "more_votes.csv": VOTES[:21],
 }
@@ -211,6 +226,18 @@ EVENT_MISTAKES: list[dict[str, Any]] = [
     {"path": "null.csv"},
     {"path": "log.csv", "min_item_events": 5},
     {"path": "log.csv"},
+]
+CUSTOMER_MISTAKES: list[dict[str, Any]] = [
+    {"path": "bills.csv", "target": "churn"},
+    {"path": "words.csv"},
+    {"path": "words.csv", "on_bad": "skip"},
+    {"path": "days.csv"},
+    {"path": "wide.csv"},
+    {"path": "blank.csv"},
+    {"path": "bills.csv", "positive": "maybe"},
+    {"path": "bills.csv", "time": "bill", "folds": 5},
+    {"path": "ended.csv"},
+    {"path": "bills.csv"},  # asked for a table that lacks a column
 ]
 VOTED = {"label": None, "votes": ["happy", "sad"], "rejects": ["unknown"]}
 IMAGE_MISTAKES: list[dict[str, Any]] = [
@@ -253,11 +280,16 @@ def test_messages_are_printed_as_the_page_on_data_shows_them(
     printed = []
     sources = [partial(TextData, **mistake) for mistake in MISTAKES]
     sources += [partial(EventData, **mistake) for mistake in EVENT_MISTAKES]
+    sources += [partial(CustomerData, **{"target": "churned"} | m) for m in CUSTOMER_MISTAKES]
     sources += [partial(ImageData, **mistake) for mistake in IMAGE_MISTAKES]
     for source in sources:
         try:
             for split in ("train", "validation", "test"):
                 source().split(split)
+            if source.func is CustomerData:
+                data = source()
+                encoder = TableEncoder(data.schema["columns"])
+                encoder.encode(data.inputs("next.csv"))
         except DataError as error:
             printed.append(f"error: {error}")
     printed += capsys.readouterr().out.splitlines()

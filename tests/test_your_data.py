@@ -19,6 +19,7 @@ TITLES = {
     "photos": "Photos in folders",
     "boxes": "Photos with boxes (COCO)",
     "orders": "An event log",
+    "customers": "A CSV of customers",
 }
 SETTINGS = ("beach", "street")
 
@@ -84,6 +85,23 @@ def orders(place: Path) -> None:
     write(place / "new_orders.csv", headers("orders")[0], [("zoe", *rows[3][1:]), *rows[6:9]])
 
 
+def customers(place: Path) -> None:
+    rows = [
+        (
+            f"C{i:04d}",
+            "" if i % 7 == 0 else 20 + 13 * i % 60,
+            f"€ 1.{100 + 37 * i % 900},50",
+            ("monthly", "yearly")[i % 2],
+            f"202{i % 5}-05-{i % 28 + 1:02d}",
+            "yes" if i % 2 == 0 and i % 3 else "no",
+        )
+        for i in range(120)
+    ]
+    header = headers("customers")[0]
+    write(place / "customers.csv", header, rows)
+    write(place / "new_customers.csv", header[-2::-1], [row[-2::-1] for row in rows[:9]])
+
+
 # -- what the page says comes out of it -------------------------------------------------------
 
 
@@ -122,11 +140,22 @@ def recommended(place: Path) -> None:
     assert list(rows[0]) == headers("orders")[1]
 
 
+def ranked(place: Path) -> None:
+    rows = written(place / "ranked.csv")
+    assert list(rows[0]) == headers("customers")[1]
+    shares = [float(row["p_yes"]) for row in rows]
+    assert shares == sorted(shares, reverse=True)
+    assert sorted(row["customer"] for row in rows) == [f"C{i:04d}" for i in range(9)]
+    for row, share in zip(rows, shares, strict=True):
+        assert float(row["expected_profit"]) == pytest.approx(80 * share - 5, abs=0.01)
+
+
 RECIPES: dict[str, tuple[Callable[[Path], None], Callable[[Path], None]]] = {
     "reviews": (reviews, answered),
     "photos": (pictures, told),
     "boxes": (boxes, found),
     "orders": (orders, recommended),
+    "customers": (customers, ranked),
 }
 
 
@@ -172,6 +201,7 @@ MISTAKES = [
     ("photos", {"data.path": "photos/beach"}),
     ("boxes", {}),
     ("orders", {"data.user": None}),
+    ("customers", {"data.target": "churn"}),
 ]
 
 

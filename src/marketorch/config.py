@@ -102,7 +102,7 @@ def _compose_choices(name: str, overrides: list[str]) -> DictConfig:
         own = hydra.compose(name, overrides=others)
         for group, part in inside.items():
             option = hydra.compose(name, overrides=["~experiment", *part])[group]
-            if own[group].get("_target_") != option.get("_target_"):
+            if kinds(own[group]) != kinds(option):
                 alone[group] = option
             else:
                 others += part
@@ -111,6 +111,13 @@ def _compose_choices(name: str, overrides: list[str]) -> DictConfig:
     for group, option in alone.items():
         config[group] = option
     return config
+
+
+def kinds(node: Any) -> list[Any]:
+    """What a node builds, and what the nodes inside of it build."""
+    values: Any = OmegaConf.to_container(node) if isinstance(node, DictConfig) else node
+    inner = [kinds(value) for value in values.values() if isinstance(value, dict)]
+    return [values.get("_target_"), *(kind for kind in inner if any(kind))]
 
 
 def resolve(config: DictConfig) -> DictConfig:
@@ -269,11 +276,16 @@ def locate(target: str, path: str = "_target_") -> Callable[..., Any]:
 def build(node: Any, **arguments: Any) -> Any:
     """Instantiates a config node; ``arguments`` are added to, and win over, its own.
 
-    A node with ``_partial_: true`` becomes a function that waits for the rest.
+    A node with ``_partial_: true`` becomes a function that waits for the rest. What is built inside
+    a node, such as the model of a learner, is built first.
     """
     values = plain(node)
     target = locate(values["_target_"])
-    own = {key: value for key, value in values.items() if not key.startswith("_")}
+    own = {
+        key: build(value) if isinstance(value, dict) and "_target_" in value else value
+        for key, value in values.items()
+        if not key.startswith("_")
+    }
     call = partial(target, **(own | arguments))
     return call if values.get("_partial_") else call()
 

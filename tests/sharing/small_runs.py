@@ -30,6 +30,11 @@ RECIPES = {
         *("experiment=logo", "data.num_train=8", "data.num_validation=4", "data.num_test=0"),
         *("data.size=64", "model.widths=[4,8,8,8]", "model.depth=[1,1,1]", "model.neck=8"),
     ],
+    "rows": [
+        *("experiment=propensity", "data.num_train=300", "data.num_validation=60"),
+        *("data.num_test=40", "model.members=3", "model.width=8", "model.bins=8"),
+        "task.balance=0.5",
+    ],
 }
 
 

@@ -65,7 +65,13 @@ def test_a_file_says_what_it_reads_and_gives(exported: Any, name: str) -> None:
     model = exported(name)
     reads, *rest = [(value.name, value.shape) for value in model.session.get_inputs()]
     gives = [(value.name, value.shape) for value in model.session.get_outputs()]
-    form = {"text": ["length"], "items": ["length"], "image": [1, 16, 16], "boxes": [3, 64, 64]}
+    form: dict[str, Any] = {
+        "rows": [15],
+        "text": ["length"],
+        "items": ["length"],
+        "image": [1, 16, 16],
+        "boxes": [3, 64, 64],
+    }
     assert not rest
     assert reads[1] == ["batch", *form[name]]
     assert all(shape[0] == "batch" for _, shape in gives)
@@ -129,6 +135,36 @@ def test_what_a_detector_finds_follows_from_boxes_scores_and_facts(exported: Any
     torch.testing.assert_close(found.scores, model.predict(images=images)["scores"], **CLOSE)
     assert model.about["classes"] == model.run.task.classes
     assert model.about["threshold"] == pytest.approx(float(model.run.task.threshold), abs=1e-6)
+
+
+@pytest.mark.parametrize("number", [1, 6])
+def test_customers_have_the_probabilities_that_the_run_gives(exported: Any, number: int) -> None:
+    """From numbers as they stand in the table: scaling is in the file."""
+    model = exported("rows")
+    test, task = model.run.data.split("test").select(range(number)), model.run.task
+    raw, scaled = task.encoder.encode(test, raw=True), task.encode(test)
+    rows = torch.cat([raw.numbers, raw.categories.float()], 1)
+    expected = model.predict(numbers=scaled.numbers, categories=scaled.categories.long())
+    torch.testing.assert_close(model(rows)[0], expected["probabilities"], **CLOSE)
+    assert len(model.about["numbers"]) + len(model.about["levels"]) == rows.shape[1]
+    assert model.about["levels"]["plan"][0] == "basic"  # the most frequent is place 1
+    assert model.about["contact_from"] == pytest.approx(float(task.threshold), abs=1e-6)
+
+
+def test_customers_of_any_kind_are_scaled_alike(exported: Any) -> None:
+    """Missing, far outside of what training saw, and in between."""
+    model = exported("rows")
+    graph, encoder = graph_of(model.run), model.run.task.encoder
+    rows = graph.made_up(200)
+    rows[0, : graph.number], rows[1, : graph.number] = torch.nan, 1e9
+    rows[2, : graph.number], rows[3, : graph.number] = -1e9, encoder.middles.float()
+    raw = rows[:, : graph.number]
+    columns = zip(encoder.knots, encoder.heights, encoder.lengths, raw.T, strict=True)
+    expected = [np.nan_to_num(np.interp(x, k[:n], h[:n])) for k, h, n, x in columns]
+    scores = torch.from_numpy(np.stack(expected, 1)).float()
+    torch.testing.assert_close(graph.scaling(raw), scores, rtol=1e-4, atol=1e-3)
+    with torch.no_grad():
+        torch.testing.assert_close(model(rows)[0], graph.eval()(rows), **CLOSE)
 
 
 def test_the_file_alone_turns_a_text_into_tokens(exported: Any) -> None:
@@ -198,6 +234,17 @@ def test_a_pretrained_encoder_is_exported(tmp_path: Path, checkpoint: Path) -> N
     torch.testing.assert_close(model(tokens)[0], expected, **CLOSE)
 
 
+def test_a_linear_model_of_customers_reads_numbers_as_they_are(tmp_path: Path) -> None:
+    sizes = ["data.num_train=200", "data.num_validation=40", "data.num_test=20"]
+    recipe = ["experiment=propensity", "model=logistic", *sizes, *SHORT]
+    train(compose([*recipe, f"run_dir={tmp_path / 'run'}"]))
+    model = Exported(tmp_path / "run")
+    encoded = model.run.task.encode(model.run.data.split("test"))
+    rows = torch.cat([encoded.numbers, encoded.categories.float()], 1)
+    expected = model.predict(numbers=encoded.numbers, categories=encoded.categories.long())
+    torch.testing.assert_close(model(rows)[0], expected["probabilities"], **CLOSE)
+
+
 # -- what is not written ------------------------------------------------------------------------
 
 
@@ -238,7 +285,7 @@ def test_others_are_refused(experiment: str, model: str) -> None:
     if experiment == "polarity_imdb":
         config = compose(["experiment=sentiment", "task=masked_language"])
     run = Run(Path("runs/x"), config, build_task(config, SCHEMA), None, torch.device("cpu"))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"runs/x is .* What is: classifiers of texts and of im"):
+    with pytest.raises(ConfigError, match=r"runs/x is .* What is: classifiers of texts, im"):
         graph_of(run)
 
 

@@ -121,7 +121,7 @@ def inputs(run: Run, graph: Graph) -> tuple[list[Tensor], str]:
         validation = None
     if not validation:
         return [graph.made_up(size) for size in SIZES], "made-up inputs"
-    dataset = run.task.encode(validation)
+    dataset = graph.encode(validation)
     number = len(dataset)
     first, second = SIZES
     places = [
@@ -130,7 +130,7 @@ def inputs(run: Run, graph: Graph) -> tuple[list[Tensor], str]:
     ]
     keys = [loading.Key(0, 0, 0, part) for part in places]
     batches = [batch for _, batch in loading.load(dataset, keys, device=CPU)]
-    return [batch[graph.reads] for batch in batches], "inputs of the validation split"
+    return [graph.read(batch) for batch in batches], "inputs of the validation split"
 
 
 @torch.no_grad()

@@ -1,7 +1,8 @@
 """What is exported of each task: a function of one tensor, from encoded input to decoded answer.
 
 What a program needs besides, such as classes, vocabulary or catalogue, is plain JSON that travels
-in the file. Shapes: B examples, L tokens or items, S side of an image, K classes, N items.
+in the file. Shapes: B examples, L tokens or items, S side of an image, K classes, N items, F numbers
+and C categories of a customer.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 
 from marketorch.data.boxes import GREY
-from marketorch.engine.task import Task
+from marketorch.engine.task import Batch, Task
 from marketorch.errors import ConfigError
 from marketorch.models.compact_detector import CANDIDATES, CompactDetector
 from marketorch.models.pretrained_text import CheckpointTokenizer
@@ -25,6 +26,7 @@ from marketorch.models.tokenizer import CLS, SubwordTokenizer
 from marketorch.runs import Run
 from marketorch.tasks.detection import Detection
 from marketorch.tasks.image_classification import ImageClassification
+from marketorch.tasks.propensity import Propensity
 from marketorch.tasks.recommendation import Recommendation
 from marketorch.tasks.text_classification import TextClassification
 
@@ -46,6 +48,14 @@ class Graph(nn.Module):
         super().__init__()
         self.task: Any = run.task
         self.source: Any = run.data
+
+    def encode(self, dataset: Any) -> Any:
+        """A data set of which `read` takes batches."""
+        return self.task.encode(dataset)
+
+    def read(self, batch: Batch) -> Tensor:
+        """The input, of a batch."""
+        return batch[self.reads]
 
     def made_up(self, number: int) -> Tensor:
         """A batch of ``number`` random inputs, the same each time."""
@@ -167,6 +177,98 @@ class ItemGraph(Graph):
         return {"items": catalogue.items, **titles, **limits}
 
 
+class TableGraph(Graph):
+    """Customers ``(B, F + C)`` to calibrated probabilities ``(B, K)``.
+
+    A row holds its numbers as they are, NaN where one is missing, and then, of each category, the
+    place of the level from 1, or 0. Scaling is part of the graph.
+    """
+
+    reads, gives = "rows", ("probabilities",)
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        encoder = self.task.encoder
+        number = self.number = len(encoder.knots)
+        self.names = encoder.sources[:number]
+        marked = [] if encoder.raw else encoder.sources[number : encoder.num_numbers]
+        self.marked = [self.names.index(name) for name in marked]
+        self.scaling = (
+            None if encoder.raw else Interpolation(encoder.knots, encoder.heights, encoder.lengths)
+        )
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Probabilities."""
+        numbers, levels = rows[:, : self.number], rows[:, self.number :].long()
+        if self.scaling is not None:
+            missing = numbers[:, self.marked].isnan().float()
+            numbers = torch.cat([self.scaling(numbers), missing], 1)
+        answer: Tensor = self.task.mixed(self.task.members((numbers, levels))).softmax(1)
+        return answer
+
+    def encode(self, dataset: Any) -> Any:
+        """Numbers as they are."""
+        return self.task.encoder.encode(dataset, raw=True)
+
+    def read(self, batch: Batch) -> Tensor:
+        """Numbers and places of levels side by side."""
+        return torch.cat([batch["numbers"], batch["categories"].float()], 1)
+
+    def made_up(self, number: int) -> Tensor:
+        """Numbers around the medians, of which some are missing, and any levels."""
+        encoder, draw = self.task.encoder, _generator()
+        numbers = encoder.middles.float() + torch.randn(number, self.number, generator=draw)
+        numbers[torch.rand(numbers.shape, generator=draw) < 0.1] = torch.nan
+        counts = torch.tensor(encoder.level_counts)
+        levels = (torch.rand(number, len(counts), generator=draw) * counts).floor()
+        return torch.cat([numbers, levels], 1)
+
+    def about(self) -> dict[str, Any]:
+        """Classes, what the numbers are, and the levels of each category."""
+        encoder, task = self.task.encoder, self.task
+        levels = {column.name: column.levels for column in encoder.columns}
+        money = {} if task.value is None else {"contact_from": round(float(task.threshold), 6)}
+        return {
+            "classes": task.classes,
+            "numbers": encoder.number_names[: self.number],
+            "levels": {name: levels[name] for name in encoder.category_names},
+            **money,
+        }
+
+
+class Interpolation(nn.Module):
+    """Straight lines between knots, column by column: ``(B, F)`` to ``(B, F)``, NaN to 0.
+
+    Args:
+        knots, heights: ``(F, L)``, the knots rising.
+        lengths: how many of them count ``(F,)``.
+    """
+
+    def __init__(self, knots: Tensor, heights: Tensor, lengths: Tensor) -> None:
+        super().__init__()
+        beyond = torch.arange(knots.shape[1]) >= lengths[:, None]
+        self.register_buffer("knots", knots.float().masked_fill(beyond, torch.inf).flatten())
+        self.register_buffer("heights", heights.float().flatten())
+        self.register_buffer("last", (lengths - 1).clamp_min(1))
+        self.register_buffer("first", torch.arange(len(knots)) * knots.shape[1])
+        self.size = knots.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Halving finds the knots on both sides."""
+        places = torch.zeros_like(x, dtype=torch.int64)
+        step = 1 << self.size.bit_length()
+        while step := step // 2:
+            ahead = places + step
+            below = self.knots[self.first + (ahead - 1).clamp_max(self.size - 1)] < x
+            places = torch.where((ahead <= self.size) & below, ahead, places)
+        right = self.first + torch.minimum(places.clamp_min(1), self.last)
+        left, right_knot = self.knots[right - 1], self.knots[right]
+        width = right_knot - left
+        share = torch.where(width > 0, (x - left) / width, 0.0).clamp(0, 1)
+        low, high = self.heights[right - 1], self.heights[right]
+        return torch.where(x.isnan(), 0.0, low + share * (high - low))
+
+
 def graph_of(run: Run) -> Graph:
     """The graph of a run.
 
@@ -179,13 +281,15 @@ def graph_of(run: Run) -> Graph:
         return TextGraph(run)
     if isinstance(task, ImageClassification):
         return ImageGraph(run)
+    if isinstance(task, Propensity):
+        return TableGraph(run)
     if type(task) is Detection and isinstance(model, CompactDetector):
         return BoxGraph(run)
     if isinstance(task, Recommendation) and isinstance(model, SequentialTransformer):
         return ItemGraph(run)
     raise ConfigError(
         f"run={run.directory} is {type(task).__name__} by {type(model).__name__}, which is not "
-        "exported as ONNX. What is: classifiers of texts and of images, "
+        "exported as ONNX. What is: classifiers of texts, images and customers, "
         "model=sequential_transformer, model=compact_detector."
     )
 

@@ -130,6 +130,19 @@ class Classification(Task):
         }
 
 
+def log_class_weights(counts: Sequence[int] | None, classes: int, balance: float) -> Tensor:
+    """Logarithms ``(C,)`` of what an example of a class weighs: a power of how rare the class is.
+
+    Taken off the logits to predict, they leave probabilities that are those of the data.
+
+    Args:
+        counts: training examples of each class; None: not known, all the same.
+        balance: 0 weighs each example the same, 1 each class.
+    """
+    found = torch.tensor(counts or [1] * classes).float().clamp_min(1)
+    return -balance * (found / found.mean()).log()
+
+
 def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
     """Sum over examples with a label of the mean over members, of logits ``(B, K, C)``."""
     members = logits.shape[1]

@@ -21,7 +21,7 @@ from marketorch.data.pictures import DecodedImages, ImageDataset
 from marketorch.data.splits import UNLABELLED
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
-from marketorch.tasks.classification import Classification
+from marketorch.tasks.classification import Classification, log_class_weights
 
 SAMPLE = 5000  # images that the mean and the spread of the pixels are taken from
 
@@ -76,8 +76,8 @@ class ImageClassification(Classification):
         )
         self.voted, self.votes, self.views = self_voted, votes if extra else 0.0, views
         self.augment = Augmentation(**(augment or {}))
-        counts = torch.tensor(schema.get("class_counts") or [1] * number).float().clamp_min(1)
-        self.register_buffer("log_weights", -balance * (counts / counts.mean()).log())
+        weights = log_class_weights(schema.get("class_counts"), number, balance)
+        self.register_buffer("log_weights", weights)
         self.register_buffer("mean", torch.zeros(channels, 1, 1))
         self.register_buffer("std", torch.ones(channels, 1, 1))
 
