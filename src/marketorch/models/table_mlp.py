@@ -20,7 +20,7 @@ class TableMLP(nn.Module):
 
     Args:
         num_numbers, level_counts, num_classes: F, the levels of each category, K.
-        width, depth: of the hidden layers.
+        width, depth: of the hidden layers; without any, what columns add up to is linear.
         dropout: after each of them.
         number_dim, bins, one_hot, max_dim: how columns are embedded, see `TableFeatures`.
     """
@@ -49,7 +49,7 @@ class TableMLP(nn.Module):
             max_dim=max_dim,
         )
         self.network = perceptron(self.features.out_features, width, depth, dropout)
-        self.head = nn.Linear(width, num_classes)
+        self.head = nn.Linear(width if depth else self.features.out_features, num_classes)
 
     def fit(self, train: Any) -> None:
         """Places the bins of numbers by the training rows."""
