@@ -19,6 +19,7 @@ SMALL: dict[str, dict[str, Any]] = {  # what the cell tagged "parameters" says, 
     "03_emotion": {"TRAIN": 512, "VALIDATION": 200, "TEST": 100, "EPOCHS": 1},
     "04_logo": {"TRAIN": 48, "VALIDATION": 24, "TEST": 8, "EPOCHS": 2},
     "05_social_listening": {"RUNS": None, "POSTS": 24, "SIDE": 160},
+    "06_propensity": {"TRAIN": 600, "VALIDATION": 200, "TEST": 200, "EPOCHS": 1},
 }
 
 

@@ -48,7 +48,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     calls = [words[1:] for words in found if words[0] == "python"]
     torchrun = [words for words in found if words[0] == "torchrun"]
     calls += [words[words.index("scripts/train.py") :] for words in torchrun]  # as one process
-    assert len(calls) == 21
+    assert len(calls) == 24
     assert len(calls) + 2 == len(found)
 
     tones = [["body", "tone", "image", "text"]]
@@ -71,6 +71,12 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
         bought = (goods[(number + step) % len(goods)] for step in range(6))
         orders += [[name, sku, f"2024-05-{day}"] for day, sku in enumerate(bought, start=10)]
     write_rows(tmp_path / "orders.csv", orders)
+    bills = [["customer", "bill", "plan", "churned"]]
+    bills += [
+        [f"C{i}", f"{20 + i % 31}.5", f"plan {i % 3}", "yes" if i % 3 else "no"] for i in range(90)
+    ]
+    write_rows(tmp_path / "customers.csv", bills)
+    write_rows(tmp_path / "new_customers.csv", [row[:3] for row in bills[:8]])
     folder(tmp_path / "faces", 12)
     photos(tmp_path / "holiday")
     photos(tmp_path / "shelf")
@@ -98,6 +104,9 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     assert "2 examples" in shown
     assert len((tmp_path / "faces.csv").read_text(encoding="utf-8").splitlines()) == 4
     assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["two.jpg"]
+    ranked = pd.read_csv(tmp_path / "ranked.csv")
+    assert ranked["rank"].tolist() == list(range(1, 8))
+    assert {"customer", "p_yes", "contact", "expected_profit", "reasons"} <= set(ranked)
     triage = (tmp_path / "triage.csv").read_text(encoding="utf-8").splitlines()
     assert triage[0].startswith("rank,row,text,label,probability,p_negative,p_neutral,p_positive")
     assert len(triage) == 3

@@ -42,16 +42,15 @@ class Result:
     """What was measured of one table.
 
     Attributes:
-        rows, trained: of the table, and of its training split.
+        rows: of the table.
         preparing: seconds up to the first step.
-        steps, seconds: timed steps, and their seconds.
+        learnt, seconds: rows of the timed steps, and their seconds.
         before, peak: most bytes up to the first step, and at the end.
     """
 
     rows: int
-    trained: int
     preparing: float
-    steps: int
+    learnt: int
     seconds: float
     before: int
     peak: int
@@ -62,9 +61,9 @@ class Result:
         return 1e6 * self.preparing / self.rows
 
     @property
-    def learnt(self) -> float:
+    def training(self) -> float:
         """Microseconds a row of training."""
-        return 1e6 * self.seconds / (self.steps * BATCH_SIZE)
+        return 1e6 * self.seconds / self.learnt
 
 
 def peak() -> int:
@@ -124,14 +123,13 @@ class Watch:
     clock: Callable[[], float]
     stamps: list[tuple[int, float]] = field(default_factory=list)
     before: int = 0
-    trained: int = 0
 
     def note(self, trainer: Trainer, name: str) -> None:
         """At ``start``, and after some steps."""
         if name == "start":
-            self.before, self.trained = peak(), len(trainer.train)  # type: ignore[arg-type]
+            self.before = peak()
         if name in ("start", "log"):
-            self.stamps.append((trainer.position.step, self.clock()))
+            self.stamps.append((trainer.position.examples, self.clock()))
 
 
 def measure(path: Path, rows: int, steps: int, threads: int, clock: str) -> Result:
@@ -159,7 +157,7 @@ def measure(path: Path, rows: int, steps: int, threads: int, clock: str) -> Resu
         train(compose(overrides))
     (_, start), (early, warm), *_, (late, end) = watch.stamps
     taken = start - began, late - early, end - warm
-    return Result(rows, watch.trained, *taken, watch.before, peak())
+    return Result(rows, *taken, watch.before, peak())
 
 
 def grow(sizes: list[int], steps: int, threads: int, clock: str) -> None:
@@ -170,7 +168,7 @@ def grow(sizes: list[int], steps: int, threads: int, clock: str) -> None:
             path = Path(folder) / "table.parquet"
             fresh(write_table, rows, path)
             result = fresh(measure, path, rows, steps, threads, clock)
-        line = f"{result.prepared:.1f} µs a row to prepare, {result.learnt:.1f} to train"
+        line = f"{result.prepared:.1f} µs a row to prepare, {result.training:.1f} to train"
         say(f"{rows:>11,} rows   {line}, peak {result.peak / GIB:.2f} GiB")
         results.append(result)
     first = results[0]
@@ -180,8 +178,8 @@ def grow(sizes: list[int], steps: int, threads: int, clock: str) -> None:
             f"{r.preparing:.1f}",
             f"{r.prepared:.1f}",
             f"{r.prepared / first.prepared:.2f}",
-            f"{r.learnt:.1f}",
-            f"{r.learnt / first.learnt:.2f}",
+            f"{r.training:.1f}",
+            f"{r.training / first.training:.2f}",
             f"{r.before / GIB:.2f}",
             f"{r.peak / GIB:.2f}",
         )

@@ -127,17 +127,25 @@ def compare_loading(options: dict[str, Any]) -> None:
     number = len(data.split("train"))
     setting = f"{number:,} rows, {len(data.schema['columns'])} columns"
     table(f"training · {setting}, 2 × 128, batches of {BATCH_SIZE}", columns, rows)
-    alone: dict[str, Side] = {
+    show_loading_alone(config, data, loaders, options)
+    compare_trees(options, number / middle(fitted))
+
+
+def show_loading_alone(
+    config: Any, data: Any, loaders: dict[str, Loader], options: dict[str, Any]
+) -> None:
+    """Prints rows a second of what reads the rows, without a network."""
+    sides: dict[str, Side] = {
         name: partial(load_alone, config, data, load)
         for name, load in ({"marketorch": as_trained} | loaders).items()
     }
-    speeds = alternate(alone, rounds=options["rounds"], steps=options["steps"])
-    rows = [("marketorch", f"{middle(speeds['marketorch']):,.0f}", "", "")]
+    speeds = alternate(sides, rounds=options["rounds"], steps=options["steps"])
+    fastest = speeds["marketorch"]
+    rows: list[tuple[Any, ...]] = [("marketorch", f"{middle(fastest):,.0f}", "", "")]
     for name in loaders:
-        own = speeds[name]
-        rows.append((name, f"{middle(own):,.0f}", *ratios(speeds["marketorch"], own)))
-    table(f"loading alone · {setting}, batches of {BATCH_SIZE}", columns[:-1], rows)
-    compare_trees(options, number / middle(fitted))
+        rows.append((name, f"{middle(speeds[name]):,.0f}", *ratios(fastest, speeds[name])))
+    title = f"loading alone · batches of {BATCH_SIZE}"
+    table(title, ("side", "rows/s", "ours ×", "min–max"), rows)
 
 
 def compare_trees(options: dict[str, Any], epoch: float) -> None:

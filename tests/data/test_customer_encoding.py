@@ -12,6 +12,7 @@ import pytest
 import torch
 from scipy.stats import norm
 
+from marketorch.data import customer_encoding
 from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.customer_encoding import NUM_KNOTS, EncodedCustomers, TableEncoder, quantiles
 from marketorch.data.customers import CustomerData
@@ -101,6 +102,34 @@ def test_values_beyond_those_of_training_are_like_the_last_one(source: CustomerD
     table = CustomerDataset(pa.Table.from_pandas(wild, preserve_index=False))
     found, known = encoder.encode(table).numbers[:, 0], encoder.encode(train).numbers[:, 0]
     assert (found.max(), found.min()) == (known.max(), known.min())
+
+
+def test_many_rows_are_measured_by_a_sample_from_all_over_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rising = frame(rows=4000).assign(spent=np.arange(4000.0), plan=["a"] * 1500 + ["b"] * 2500)
+    source = data(tmp_path, rising, columns={"spent": "number"})
+    whole, train = fitted(source)
+    monkeypatch.setattr(customer_encoding, "SAMPLE", 1000)
+    sampled, _ = fitted(source)
+    assert not sampled.knots.equal(whole.knots)
+    assert sampled.knots[0, 0] == 0
+    assert sampled.knots[0].max() == 3999
+    assert sampled.commonest.equal(whole.commonest)
+    known, found = whole.encode(train).numbers, sampled.encode(train).numbers
+    assert known.shape == found.shape
+    assert (known[:, 0] - found[:, 0])[100:-100].abs().max() < 0.02
+
+
+def test_a_batch_is_the_same_by_a_list_an_array_and_a_tensor(source: CustomerData) -> None:
+    encoder, train = fitted(source)
+    encoded, places = encoder.encode(train), [7, 0, 399]
+    for indices in (places, np.array(places), torch.tensor(places)):
+        batch = encoded.__getitems__(indices)
+        assert batch["index"].tolist() == places
+        assert batch["numbers"].equal(torch.stack([encoded.numbers[i] for i in places]))
+        assert batch["categories"].equal(encoded.categories[places].long())
+        assert batch["labels"].equal(encoded.labels[places])
 
 
 def test_a_value_of_many_rows_has_the_score_of_their_middle() -> None:

@@ -83,6 +83,8 @@ def test_faces_have_what_no_picture_tells_consent_and_the_law(experiment: str) -
         ("logo_open_set", "never trained on"),
         ("recommender", "ids of all items and of all users"),
         ("polarity_imdb", "probabilities say how sure"),
+        ("propensity", "Denying anybody a service"),
+        ("uplift", "nobody is ever seen with and without it"),
     ],
 )
 def test_each_task_has_its_misuses(experiment: str, expected: str) -> None:
@@ -90,6 +92,14 @@ def test_each_task_has_its_misuses(experiment: str, expected: str) -> None:
     assert expected in text
     assert "## Not for" in text
     assert "Article 5" not in text
+
+
+@pytest.mark.parametrize("experiment", ["propensity", "churn_telco", "uplift_hillstrom"])
+def test_customers_are_people(experiment: str) -> None:
+    text = card(f"experiment={experiment}")
+    for expected in ("## People", "Article 22", "Sex, origin, age", "No row of the table"):
+        assert expected in text, expected
+    assert "## People" not in card("experiment=logo")
 
 
 def test_a_task_of_ones_own_has_a_card() -> None:

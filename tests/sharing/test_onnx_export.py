@@ -66,7 +66,7 @@ def test_a_file_says_what_it_reads_and_gives(exported: Any, name: str) -> None:
     reads, *rest = [(value.name, value.shape) for value in model.session.get_inputs()]
     gives = [(value.name, value.shape) for value in model.session.get_outputs()]
     form: dict[str, Any] = {
-        "rows": [15],
+        "rows": [19],
         "text": ["length"],
         "items": ["length"],
         "image": [1, 16, 16],

@@ -142,7 +142,7 @@ class TableEncoder(nn.Module):
     # -- fitting and encoding -----------------------------------------------------------------
 
     def fit(self, train: CustomerDataset) -> None:
-        """Finds the quantiles of the training rows, of many a sample, and what most of them have."""
+        """Finds the quantiles of the training rows, or of `SAMPLE` of them, and what most have."""
         if len(train) > SAMPLE:
             train = train.select(np.linspace(0, len(train) - 1, SAMPLE).astype(np.int64))
         for place, (values, _, _) in enumerate(self._read_numbers(train)):

@@ -113,7 +113,7 @@ class TableFeatures(nn.Module):
         parts = [numbers if self.numbers is None else self.numbers(numbers).flatten(1)]
         if self.hot:
             places = categories[:, self.hot] + self.offsets
-            ones = self.seen.new_zeros(len(numbers), len(self.seen))
+            ones = self.seen.new_zeros(numbers.shape[0], len(self.seen))
             parts.append(ones.scatter_(1, places, self.seen[places]))
         for columns, table in zip(self.groups, self.tables, strict=True):
             parts.append(table(categories[:, columns]).flatten(1))

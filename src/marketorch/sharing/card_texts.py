@@ -1,4 +1,4 @@
-"""Sentences of model cards that no run records: licences of data, uses, misuses, faces."""
+"""Sentences of model cards that no run records: licences of data, uses, misuses, people."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Kind(NamedTuple):
         misuse: sentences on what it must not be used for.
         reveals: a paragraph on what of the training data is in the files.
         example: what `Run.predict` is called with, as code.
+        people: sentences on those whom it is used on.
     """
 
     tag: str | None
@@ -41,9 +42,11 @@ class Kind(NamedTuple):
     misuse: tuple[str, ...]
     reveals: str
     example: str = ""
+    people: tuple[str, ...] = ()
 
 
 RESEARCH = "for research; ask its authors about anything else."
+BY = "CC BY 4.0: name its authors."
 CC0 = "CC0; the marks themselves are trademarks of their owners."
 EMBEDDED = Source(
     "made up by marketorch",
@@ -65,6 +68,13 @@ SOURCES = {
     ),
     "recommender/ml-": Source("MovieLens", "MovieLens' own terms, for research."),
     "recommender/gowalla": Source("Gowalla check-ins", "not known; check it yourself."),
+    "tabular/telco_churn": Source("Telco churn (IBM)", "Apache 2.0."),
+    "tabular/bank_marketing": Source("Bank marketing (Moro, Cortez and Rita 2014)", BY),
+    "tabular/lead_scoring": Source("leads of X Education", "not known; check it yourself."),
+    "tabular/hillstrom": Source("Hillstrom's e-mail experiment (2008)", "free to use."),
+    "tabular/adult": Source(
+        "Adult (Becker and Kohavi 1996)", BY, ("It is of people in the United States in 1994.",)
+    ),
     "logo/flickrlogos27": Source("FlickrLogos-27", RESEARCH),
     "logo/brand_marks": Source("clean marks of brands", CC0),
     "logo/distractor_marks": Source("other clean marks", CC0),
@@ -149,6 +159,39 @@ ITEMS = Kind(
     "The ids of all items and of all users that it was trained on are in the checkpoint. Give "
     "users other ids before training if theirs tell who they are.",
 )
+PEOPLE = (
+    "Its data are of people, and so is every prediction: personal data, of which people may ask "
+    "what is held, and why. Keep neither longer than they serve.",
+    "What it has learnt holds what was done before, the unfair as well. Sex, origin, age, health, "
+    "beliefs and what stands for them (a postcode, a first name) should be left out where they "
+    "must not count (`data.drop`); leaving them out does not prove that they do not. Compare how "
+    "it ranks, and errs, between groups before you use it.",
+    "A reason says what the model went by, not what moved a person, and not what would change "
+    "them.",
+    "In the European Union, Article 22 of the GDPR (Regulation (EU) 2016/679) gives people the "
+    "right not to be subject to a decision with legal or similarly significant effects that is "
+    "based solely on automated processing, profiling included; by Article 21 they may object to "
+    "profiling for direct marketing at any time. Other countries have laws of their own. This is "
+    "no legal advice.",
+)
+CUSTOMERS = Kind(
+    "tabular-classification",
+    "tells how likely each customer is to do something, and ranks them by it",
+    "Choosing in which order to call, write to or look after customers, with a person who answers "
+    "for it, and on customers like those it was trained on. `reasons` name the columns that told.",
+    (
+        "Denying anybody a service, a price, credit, insurance, a home or work by it alone.",
+        "Saying why people do something, or what a call or a discount would change: for that, "
+        "customers have to be drawn by lot (`task=uplift`).",
+        "Other customers, years or offers than those it learnt from, unless it is measured on "
+        "them.",
+    ),
+    "No row of the table is in the files, but these are: the levels that at least "
+    "`data.min_count` customers share, and up to 512 values of each number, the smallest and the "
+    "largest among them. If these are confidential, so are the files.",
+    '"customers.csv"',
+    PEOPLE,
+)
 KINDS = {
     "TextClassification": TEXTS,
     "ImageClassification": IMAGES,
@@ -158,6 +201,16 @@ KINDS = {
         example="",
     ),
     "Recommendation": ITEMS,
+    "Propensity": CUSTOMERS,
+    "Uplift": CUSTOMERS._replace(
+        tag=None,
+        does="tells whom an offer changes, and ranks customers by how much",
+        misuse=(
+            CUSTOMERS.misuse[0],
+            "Saying what it did to any one customer: nobody is ever seen with and without it.",
+            CUSTOMERS.misuse[2],
+        ),
+    ),
     "MaskedLanguage": Kind(
         None,
         "has learnt to name words that are hidden in a text, for others to start from",

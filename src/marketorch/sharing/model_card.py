@@ -53,6 +53,7 @@ def model_card(
         "Limits": bullets(limits(config, sources)),
         "Intended use": kind.intended,
         "Not for": bullets(kind.misuse),
+        "People": bullets(kind.people),
         "Faces": bullets(FACES) if shows_faces(config["data"]) else "",
         "What the files reveal": kind.reveals,
         "Licence": bullets(licences(config, sources)),

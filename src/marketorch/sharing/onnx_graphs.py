@@ -1,8 +1,8 @@
 """What is exported of each task: a function of one tensor, from encoded input to decoded answer.
 
 What a program needs besides, such as classes, vocabulary or catalogue, is plain JSON that travels
-in the file. Shapes: B examples, L tokens or items, S side of an image, K classes, N items, F numbers
-and C categories of a customer.
+in the file. Shapes: B examples, L tokens or items, S side of an image, K classes, N items, F
+numbers and C categories of a customer.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from marketorch.models.pretrained_text import CheckpointTokenizer
 from marketorch.models.sequential_transformer import SequentialTransformer
 from marketorch.models.tokenizer import CLS, SubwordTokenizer
 from marketorch.runs import Run
+from marketorch.sharing.interpolation import Interpolation
 from marketorch.tasks.detection import Detection
 from marketorch.tasks.image_classification import ImageClassification
 from marketorch.tasks.propensity import Propensity
@@ -234,39 +235,6 @@ class TableGraph(Graph):
             "levels": {name: levels[name] for name in encoder.category_names},
             **money,
         }
-
-
-class Interpolation(nn.Module):
-    """Straight lines between knots, column by column: ``(B, F)`` to ``(B, F)``, NaN to 0.
-
-    Args:
-        knots, heights: ``(F, L)``, the knots rising.
-        lengths: how many of them count ``(F,)``.
-    """
-
-    def __init__(self, knots: Tensor, heights: Tensor, lengths: Tensor) -> None:
-        super().__init__()
-        beyond = torch.arange(knots.shape[1]) >= lengths[:, None]
-        self.register_buffer("knots", knots.float().masked_fill(beyond, torch.inf).flatten())
-        self.register_buffer("heights", heights.float().flatten())
-        self.register_buffer("last", (lengths - 1).clamp_min(1))
-        self.register_buffer("first", torch.arange(len(knots)) * knots.shape[1])
-        self.size = knots.shape[1]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Halving finds the knots on both sides."""
-        places = torch.zeros_like(x, dtype=torch.int64)
-        step = 1 << self.size.bit_length()
-        while step := step // 2:
-            ahead = places + step
-            below = self.knots[self.first + (ahead - 1).clamp_max(self.size - 1)] < x
-            places = torch.where((ahead <= self.size) & below, ahead, places)
-        right = self.first + torch.minimum(places.clamp_min(1), self.last)
-        left, right_knot = self.knots[right - 1], self.knots[right]
-        width = right_knot - left
-        share = torch.where(width > 0, (x - left) / width, 0.0).clamp(0, 1)
-        low, high = self.heights[right - 1], self.heights[right]
-        return torch.where(x.isnan(), 0.0, low + share * (high - low))
 
 
 def graph_of(run: Run) -> Graph:
