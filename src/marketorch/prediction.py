@@ -236,11 +236,14 @@ def strength(row: Row, name: str) -> float:
 
 def spelled(told: list[Row]) -> str:
     """Telling words or columns on one line: the sign says for or against the prediction."""
-    return ", ".join(
-        f"{'+' if one['weight'] >= 0 else '−'}"
-        + (one["word"] if "word" in one else f"{one['column']} {one['value']}")
-        for one in told
-    )
+    return ", ".join(f"{'+' if one['weight'] >= 0 else '−'}{_reason(one)}" for one in told)
+
+
+def _reason(one: Row) -> str:
+    """A word, or a column and what stands in it."""
+    if "word" in one:
+        return str(one["word"])
+    return f"{one['column']} {'missing' if one['value'] in (None, '') else one['value']}"
 
 
 def flat(row: Row) -> Row:

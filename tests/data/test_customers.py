@@ -159,8 +159,8 @@ def test_the_notice_lists_kinds_and_what_is_left_out(
     rows = [row | {"empty": "", "same": "x"} for row in customers()]
     assert source(tmp_path / "d.csv", rows, drop=["si*"]).schema
     said = capsys.readouterr().out
-    assert "1 numbers: bill." in said
-    assert "1 categories: plan." in said
+    assert "1 number: bill." in said
+    assert "1 category: plan." in said
     assert "customer (id), since (data.drop), empty (blank), same (constant)" in said
     assert "left=yes is sought: 29 of 72 training rows (40.28%)" in said
 

@@ -238,7 +238,7 @@ class CustomerData:
         for kind, plural in PLURALS.items():
             names = [column.name for column in columns if column.kind == kind]
             if names:
-                say(f"{len(names)} {plural}: {some(names, 12)}.")
+                say(f"{len(names)} {kind if len(names) == 1 else plural}: {some(names, 12)}.")
         others = {name: why for name, why in dropped.items() if why != "data.target"}
         if others:
             say(f"Left out: {some((f'{name} ({why})' for name, why in others.items()), 12)}.")
