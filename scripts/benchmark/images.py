@@ -44,12 +44,23 @@ from image_peers import (
     train_with_timm,
     train_with_torchvision,
 )
-from rounds import CLOCKS, WARM_UP, Meter, Side, Speed, alternate, fit, ratios, summary
+from rounds import (
+    CLOCKS,
+    WARM_UP,
+    Meter,
+    Side,
+    Speed,
+    alternate,
+    fit,
+    ratios,
+    read_options,
+    summary,
+)
 from torch import nn
 from torch.optim import Optimizer
 
 from marketorch import Trainer, build, compose, predict_loop
-from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch.command_line import arguments_or_help
 from marketorch.data.pictures import DecodedImages
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.engine.distributed import resolve_device
@@ -199,22 +210,7 @@ def compare_inference(models: list[str], data: Any, options: dict[str, Any]) -> 
 
 def parse(arguments: list[str]) -> dict[str, Any]:
     """The options, checked. ConfigError for one that does not exist or does not fit."""
-    defaults = NUMBERS | {name: known[0] for name, known in CHOICES.items()} | TEXTS
-    options: dict[str, Any] = {}
-    for name, default in defaults.items():
-        value, arguments = split_option(arguments, name)
-        options[name] = value or str(default)
-    if arguments:
-        raise ConfigError(f"{arguments[0]}: unknown option. Options: {', '.join(defaults)}.")
-    for name, known in CHOICES.items():
-        if options[name] not in known:
-            raise ConfigError(
-                f"{name}={options[name]}: expected {' or '.join(filter(None, known))}."
-            )
-    for name in NUMBERS:
-        options[name] = whole_number(name, options[name])
-        if name != "workers" and not options[name]:
-            raise ConfigError(f"{name}=0: expected at least 1.")
+    options = read_options(arguments, NUMBERS, CHOICES, TEXTS)
     if options["clock"] == "cpu" and options["workers"] and options["only"] != "inference":
         raise ConfigError("clock=cpu does not see worker processes: add workers=0, or clock=wall.")
     return options

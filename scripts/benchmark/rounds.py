@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from marketorch import Task
+from marketorch import ConfigError, Task
+from marketorch.command_line import split_option, whole_number
 from marketorch.engine.tracking import say
 
 WARM_UP = 5  # steps at the start of every round that are not timed
@@ -127,3 +128,34 @@ def summary(speeds: list[Speed]) -> tuple[str, str]:
     """Median examples a second, and token positions computed an example."""
     positions = sum(s.positions for s in speeds) / sum(s.examples for s in speeds)
     return f"{middle(speeds):,.0f}", f"{positions:.1f}"
+
+
+def read_options(
+    arguments: list[str],
+    numbers: dict[str, int],
+    choices: dict[str, Sequence[str]],
+    texts: dict[str, str],
+) -> dict[str, Any]:
+    """A benchmark's options, checked. ConfigError for one that does not exist or does not fit.
+
+    Args:
+        numbers: defaults of whole numbers; only ``workers`` may be 0.
+        choices: what an option may be, its default first.
+        texts: defaults of what may be anything.
+    """
+    defaults = numbers | {name: known[0] for name, known in choices.items()} | texts
+    options: dict[str, Any] = {}
+    for name, default in defaults.items():
+        value, arguments = split_option(arguments, name)
+        options[name] = value or str(default)
+    if arguments:
+        raise ConfigError(f"{arguments[0]}: unknown option. Options: {', '.join(defaults)}.")
+    for name, known in choices.items():
+        if options[name] not in known:
+            shown = " or ".join(filter(None, known))
+            raise ConfigError(f"{name}={options[name]}: expected {shown}.")
+    for name in numbers:
+        options[name] = whole_number(name, options[name])
+        if name != "workers" and not options[name]:
+            raise ConfigError(f"{name}=0: expected at least 1.")
+    return options

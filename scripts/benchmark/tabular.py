@@ -34,7 +34,18 @@ from statistics import median
 from typing import Any
 
 import torch
-from rounds import CLOCKS, NEVER, WARM_UP, Meter, Side, Speed, alternate, middle, ratios
+from rounds import (
+    CLOCKS,
+    NEVER,
+    WARM_UP,
+    Meter,
+    Side,
+    Speed,
+    alternate,
+    middle,
+    ratios,
+    read_options,
+)
 from table_growth import grow
 from table_peers import (
     BATCH_SIZE,
@@ -49,7 +60,7 @@ from table_peers import (
 )
 
 from marketorch import build, build_task, compose
-from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch.command_line import arguments_or_help, whole_number
 from marketorch.engine.evaluation import resolve_precision
 from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, guard
@@ -186,22 +197,8 @@ def compare_engine(options: dict[str, Any]) -> None:
 
 def parse(arguments: list[str]) -> dict[str, Any]:
     """The options, checked. ConfigError for one that does not exist or does not fit."""
-    defaults = NUMBERS | {name: known[0] for name, known in CHOICES.items()} | TEXTS
-    options: dict[str, Any] = {}
-    for name, default in defaults.items():
-        value, arguments = split_option(arguments, name)
-        options[name] = value or str(default)
-    if arguments:
-        raise ConfigError(f"{arguments[0]}: unknown option. Options: {', '.join(defaults)}.")
-    for name, known in CHOICES.items():
-        if options[name] not in known:
-            shown = " or ".join(filter(None, known))
-            raise ConfigError(f"{name}={options[name]}: expected {shown}.")
+    options = read_options(arguments, NUMBERS, CHOICES, TEXTS)
     options["rows"] = [whole_number("rows", text) for text in options["rows"].split(",")]
-    for name in NUMBERS:
-        options[name] = whole_number(name, options[name])
-        if name != "workers" and not options[name]:
-            raise ConfigError(f"{name}=0: expected at least 1.")
     if min(options["rows"]) < BATCH_SIZE:
         raise ConfigError(f"rows={min(options['rows'])}: expected at least {BATCH_SIZE}.")
     if options["clock"] == "cpu" and options["workers"] and options["only"] in ("", "loading"):

@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from marketorch.errors import ConfigError
+from marketorch.models.table_logistic import coefficients
 
 
 class LinearPixels(nn.Module):
@@ -67,15 +68,7 @@ class LinearPixels(nn.Module):
         self.mean, self.std = found.mean(0), found.std(0).clamp_min(1e-3)
         model = LogisticRegression(C=self.inverse_penalty, max_iter=300)
         model.fit(((found - self.mean) / self.std).numpy(), labels.numpy())
-        weight, bias = (
-            torch.from_numpy(model.coef_).float(),
-            torch.from_numpy(model.intercept_).float(),
-        )
-        if len(weight) == 1:  # two classes share one regression
-            weight, bias = torch.cat([-weight, weight]) / 2, torch.cat([-bias, bias]) / 2
-        rows = torch.from_numpy(model.classes_)  # a class without images has no row
-        self.bias = torch.full_like(self.bias, -30.0).index_copy(0, rows, bias)
-        self.weight = torch.zeros_like(self.weight).index_copy(0, rows, weight)
+        self.weight, self.bias = coefficients(model, len(self.bias))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits ``(B, K)``."""

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from marketorch.data.ragged import TokenDataset
 from marketorch.errors import ConfigError
+from marketorch.models.prior import Prior
 from marketorch.models.tokenizer import PAD, SubwordTokenizer
 
 MIX, FINISH = -7046029254386353131, -4417276706812531889  # odd 64-bit constants
@@ -242,7 +243,7 @@ class NgramLogistic(nn.Module):
         return logits
 
 
-class Majority(nn.Module):
+class Majority(Prior):
     """The class shares of the training split, whatever a text says or an image shows.
 
     Args:
@@ -250,19 +251,10 @@ class Majority(nn.Module):
         num_channels: of images; any will do.
     """
 
-    log_prior: Tensor
-
     def __init__(self, *, num_classes: int, num_channels: int = 1) -> None:
-        super().__init__()
+        super().__init__(num_numbers=0, level_counts=(), num_classes=num_classes)
         self.tokenizer = SubwordTokenizer(kind="word", size=100, max_length=8)
-        self.register_buffer("log_prior", torch.zeros(num_classes))
 
-    def fit(self, train: Any) -> None:
-        """Counts the labels."""
-        assert train.labels is not None
-        counts = torch.bincount(train.labels[train.labels >= 0], minlength=len(self.log_prior))
-        self.log_prior = (counts / counts.sum()).clamp_min(1e-6).log()
-
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:  # type: ignore[override]
         """Logits ``(B, C)``."""
-        return self.log_prior.expand(len(inputs), -1)
+        return super().forward(inputs, inputs)
