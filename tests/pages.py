@@ -16,6 +16,7 @@ PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 }
+PRIVATE = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|Users)/")  # folders of one machine
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 RUNNER = """

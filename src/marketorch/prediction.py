@@ -55,15 +55,14 @@ def predict_file(
         check_drawing(dataset, source, draw)
     other = second_run(also, run, dataset) if also else None
     rank = rank or getattr(run.task, "rank", None)
-    some_of_all = bool(rank or top)  # reasons are dear: only for what is shown
     with distributed.process_group(run.device):
-        every = run.predict(dataset, explain=0 if some_of_all else explain)
+        every = run.predict(dataset, explain=0 if top else explain)  # dear: for what is shown
         if other:
             every = with_answers_of(other, dataset, every)
         main = distributed.is_main()
     if not main:
         return every
-    rows = first_rows(run, dataset, every, rank, top, explain) if some_of_all else every
+    rows = first_rows(run, dataset, every, rank, top, explain) if rank or top else every
     seconds = time.perf_counter() - started
     if output:
         write(rows, output)
@@ -194,7 +193,7 @@ def first_rows(
         ]
     places = places[:top] if top else places
     rows = [every[place] for place in places]
-    if explain and isinstance(run.task, EXPLAINED) and hasattr(dataset, "select"):
+    if explain and top and isinstance(run.task, EXPLAINED) and hasattr(dataset, "select"):
         asked = run.predict(dataset.select(places), explain=explain)
         reasons = [{name: own[name] for name in TOLD if name in own} for own in asked]
         rows = [row | own for row, own in zip(rows, reasons, strict=True)]

@@ -67,7 +67,7 @@ class OfAll(Metric):
 
     def gathered(self) -> tuple[Tensor, Tensor]:
         """Scores ``(N,)`` and hits ``(N,)`` in fp64."""
-        none = torch.zeros(0)
+        none = torch.zeros(0, device=self.device)
         return torch.cat([none, *self.scores]).double(), torch.cat([none, *self.hits]).double()
 
 
@@ -112,7 +112,8 @@ class Lift(OfAll):
     def compute(self) -> Tensor:
         """The lift; NaN if nothing hits."""
         scores, hits = self.gathered()
-        return (gains(scores, hits, torch.tensor([self.share]))[0] / self.share).float()
+        share = torch.tensor([self.share], device=scores.device)
+        return (gains(scores, hits, share)[0] / self.share).float()
 
 
 def scored(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
