@@ -8,15 +8,16 @@ nothing from elsewhere, and keeps nothing of what is put in. Ctrl-C closes it.
 
 from __future__ import annotations
 
-from marketorch.app.answers import Answers
-from marketorch.app.page import PORT, serve
-from marketorch.app.runs import NAMES, chosen, loaded
 from marketorch.command_line import arguments_or_help, split_option, whole_number
 from marketorch.errors import ConfigError, closest, guard
 
 
 def main(arguments: list[str]) -> None:
     """Loads the runs and serves the page."""
+    from marketorch.app.answers import Answers  # with torch, which --help does not need
+    from marketorch.app.page import PORT, serve
+    from marketorch.app.runs import NAMES, chosen, loaded
+
     values: dict[str, str] = {}
     for name in (*NAMES, "port"):
         value, arguments = split_option(arguments, name)

@@ -6,13 +6,14 @@ overrides that config, too; ``torchrun`` shares the work between processes.
 
 from __future__ import annotations
 
-from marketorch import evaluate
 from marketorch.command_line import arguments_or_help, split_option, yes_or_no
 from marketorch.errors import ConfigError, guard
 
 
 def main(arguments: list[str]) -> None:
     """Writes RUN_DIR/evaluation and prints the run beside its baselines."""
+    from marketorch.runs import evaluate  # with torch, which --help does not need
+
     run, overrides = split_option(arguments, "run")
     split, overrides = split_option(overrides, "split")
     baselines, others = split_option(overrides, "baselines")

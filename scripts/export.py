@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from marketorch.command_line import arguments_or_help, split_option
 from marketorch.errors import ConfigError, guard
-from marketorch.sharing.hub_folder import export_hub
-from marketorch.sharing.onnx_export import export_onnx
 
 OPTIONS = ("run", "format", "output", "push")
 
 
 def main(arguments: list[str]) -> None:
     """Exports what ``run`` names."""
+    from marketorch.sharing.hub_folder import export_hub  # with torch, which --help does not need
+    from marketorch.sharing.onnx_export import export_onnx
+
     values: dict[str, str | None] = {}
     for name in OPTIONS:
         values[name], arguments = split_option(arguments, name)

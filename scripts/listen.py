@@ -15,15 +15,16 @@ from __future__ import annotations
 
 from marketorch.command_line import arguments_or_help, split_option, whole_number
 from marketorch.errors import ConfigError, guard
-from marketorch.listening import Listener, analyse_folder, brand_report, to_json
-from marketorch.listening.listener import KINDS
-from marketorch.listening.posts import COLUMNS, is_one_photo
 
-OPTIONS = (*KINDS, *COLUMNS, "images", "input", "output", "report", "caption", "explain")
+OPTIONS = ("images", "input", "output", "report", "caption", "explain")
 
 
 def listen(values: dict[str, str]) -> None:
     """Writes the records of many posts, or prints that of one."""
+    from marketorch.listening import Listener, analyse_folder, to_json
+    from marketorch.listening.listener import KINDS
+    from marketorch.listening.posts import COLUMNS, is_one_photo
+
     runs = {name: values[name] for name in KINDS if name in values}
     listener = Listener.load(**runs, explain=whole_number("explain", values.get("explain", "3")))
     source, output = values.get("input"), values.get("output")
@@ -38,8 +39,12 @@ def listen(values: dict[str, str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Listens to what ``input`` or ``caption`` names, and reports on what ``output`` holds."""
+    from marketorch.listening import brand_report  # with torch, which --help does not need
+    from marketorch.listening.listener import KINDS
+    from marketorch.listening.posts import COLUMNS
+
     values: dict[str, str] = {}
-    for name in OPTIONS:
+    for name in (*KINDS, *COLUMNS, *OPTIONS):
         value, arguments = split_option(arguments, name)
         values |= {} if value is None else {name: value}
     if arguments or not values.keys() & {"input", "caption", "report"}:

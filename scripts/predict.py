@@ -19,10 +19,8 @@ Any other key=value overrides the run's config (data.text=body, say).
 
 from __future__ import annotations
 
-from marketorch import load_run
 from marketorch.command_line import arguments_or_help, split_option, whole_number
 from marketorch.errors import ConfigError, guard
-from marketorch.prediction import predict_file
 
 OPTIONS = ("run", "input", "output", "explain", "rank", "contains", "exclude", "also", "draw")
 OPTIONS += ("counts", "marks", "top")
@@ -30,6 +28,9 @@ OPTIONS += ("counts", "marks", "top")
 
 def main(arguments: list[str]) -> None:
     """Loads the run, predicts every row and writes or shows the result."""
+    from marketorch.prediction import predict_file  # with torch, which --help does not need
+    from marketorch.runs import load_run
+
     values: dict[str, str | None] = {}
     for name in OPTIONS:
         values[name], arguments = split_option(arguments, name)

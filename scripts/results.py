@@ -5,13 +5,12 @@ Reads what evaluate.py wrote; prints mean ± standard deviation over the runs, a
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
-from marketorch.engine.tracking import table
+from marketorch.engine.tracking import as_written, read_json, table
 from marketorch.errors import ConfigError, guard
 from marketorch.runs import find_run
 
@@ -24,9 +23,9 @@ def read(run: str, split: str) -> dict[str, Any]:
     path = run_dir / "evaluation" / f"{split}.json"
     if not path.exists():
         raise ConfigError(f"{run} has no {path.name}: python scripts/evaluate.py run={run}")
-    report = json.loads((run_dir / "report.json").read_text())
-    result: dict[str, Any] = json.loads(path.read_text())
-    return result | {"name": report["name"], "minutes": report["seconds"] / 60}
+    report, result = read_json(run_dir / "report.json"), read_json(path)
+    with as_written(run_dir):
+        return result | {"name": report["name"], "minutes": report["seconds"] / 60}
 
 
 def spread(values: list[float]) -> str:
@@ -42,6 +41,12 @@ def main(arguments: list[str]) -> None:
     results = [read(Path(a).as_posix(), split) for a in arguments if "=" not in a]
     if not results:
         raise ConfigError(f"Name at least one run directory. {__doc__}")
+    with as_written(", ".join(a for a in arguments if "=" not in a)):
+        summarise(results, split)
+
+
+def summarise(results: list[dict[str, Any]], split: str) -> None:
+    """Prints mean and standard deviation over evaluations of one split, a row a model."""
     models: dict[str, list[dict[str, float]]] = {
         results[0]["name"]: [r["metrics"] for r in results]
     }

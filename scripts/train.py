@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from marketorch import compose, train
 from marketorch.command_line import split_option
-from marketorch.config import load, run_main
+from marketorch.config import compose, load, run_main
 from marketorch.errors import guard
-from marketorch.runs import find_resumable
 
 
 def main(arguments: list[str]) -> None:
     """Trains what the overrides compose, or continues the run that ``resume=`` names."""
     with guard():
+        from marketorch.runs import find_resumable, train  # with torch, which --help does not need
+
         resume, overrides = split_option(arguments, "resume")
         if resume is None:
             train(compose(overrides))
         else:
-            train(load(find_resumable(resume), overrides), resume=True)
+            config = load(find_resumable(resume), overrides)
+            config.run_dir = resume  # wherever it was when it began
+            train(config, resume=True)
 
 
 if __name__ == "__main__":

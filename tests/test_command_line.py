@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import runpy
 import sys
 from typing import Any
 
 import pytest
 from conftest import ROOT
+from rich.console import Console
 
-from marketorch import command_line
+from marketorch import command_line, prediction, runs
+from marketorch.engine import tracking
 from marketorch.errors import ConfigError
 
 
@@ -46,10 +49,25 @@ def test_a_flag_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_predict_hands_a_folder_of_marks_to_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     main = runpy.run_path(str(ROOT / "scripts" / "predict.py"))["main"]
     asked: list[Any] = []
-    monkeypatch.setitem(main.__globals__, "load_run", lambda run, more: asked.append((run, more)))
-    monkeypatch.setitem(
-        main.__globals__, "predict_file", lambda *_, **options: asked.append(options)
-    )
+    monkeypatch.setattr(prediction, "predict_file", lambda *_, **options: asked.append(options))
+    monkeypatch.setattr(runs, "load_run", lambda run, more: asked.append((run, more)))
     main(["run=a", "input=b", "marks=my marks", "data.size=64"])
     assert asked[0] == ("a", ["data.size=64", 'data.find="my marks"'])
     assert "marks" not in asked[1]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_half_a_character_of_a_name_is_printed_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """And what is printed after it, which the console had kept together with it."""
+    stream = io.BytesIO()
+    screen = io.TextIOWrapper(stream, encoding=encoding)
+    monkeypatch.setattr(tracking, "console", Console(file=screen, width=200))
+    tracking.say("bad \ud800.png → skipped")
+    tracking.table("\ud800", ["name"], [["\udfff"]])
+    screen.flush()
+    lines = stream.getvalue().decode(encoding).splitlines()
+    arrow = "→" if encoding == "utf-8" else "\\u2192"
+    assert lines[0] == f"bad \\ud800.png {arrow} skipped"
+    assert any("\\udfff" in line for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from omegaconf import OmegaConf
 from marketorch import config as configs
 from marketorch.config import build, check, compose, config_dir
 from marketorch.errors import ConfigError
+from marketorch.runs import build_task
 
 GROUPS = ("task", "model", "data", "optim", "trainer")
 
@@ -41,10 +43,9 @@ def test_every_experiment_composes_and_binds(experiment: str) -> None:
     ("group", "option"), [(group, option) for group in GROUPS for option in options(group)]
 )
 def test_every_option_composes_and_binds(group: str, option: str) -> None:
-    files = ("text_file", "event_log", "image_files", "detection_files")
-    needed = {name: ["data.path=any.csv"] for name in files} | {"brand_marks": ["data.marks=any"]}
-    needed["customer_table"] = ["data.path=any.csv", "data.target=any"]
-    config = compose([f"{group}={option}", *needed.get(option, [])])
+    config = compose([f"{group}={option}"])
+    for name in [name for name in config[group] if OmegaConf.is_missing(config[group], name)]:
+        config[group][name] = "any.csv"  # a file of the user's own
     check(config)
     assert "_target_" in config[group]
 
@@ -83,6 +84,22 @@ def test_build_makes_the_object() -> None:
     assert (trainer.max_steps, trainer.seed, trainer.run_dir) == (10, 4, Path("anywhere"))
     waiting = build(config.optim)  # _partial_: waits for the module
     assert waiting.keywords["lr"] == config.optim.lr
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (["experiment=propensity", "model=text_transformer"], r"TextTransformer .*'num_numbers'"),
+        (["experiment=sentiment", "model=popularity"], r"Popularity .*gives it num_classes:"),
+        (["experiment=sentiment", "model=compact_cnn"], "CompactCNN has no tokenizer"),
+        (["experiment=emotion", "model=text_transformer"], r"TextTransformer .*'num_channels'"),
+    ],
+)
+def test_a_model_for_another_task_is_refused(chosen: list[str], message: str) -> None:
+    config = compose([*chosen, "data.num_train=300"])
+    check(config)
+    with pytest.raises(ConfigError, match=message):
+        build_task(config, build(config.data).schema)
 
 
 # -- what is misspelt, is named ---------------------------------------------------------------
@@ -256,3 +273,56 @@ def test_a_sweep_over_a_misspelt_key_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "argv", ["train.py", "-m", "sede=0,1"])
     with pytest.raises(ConfigError, match=r"'sede'.*'seed'"):
         configs.run_main(lambda overrides: pytest.fail("it ran"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.num_train=abc", r"data\.num_train is 'abc'; expected a whole number"),
+        ("data.num_train=1.5", r"data\.num_train is 1\.5; expected a whole number"),
+        ("optim.lr=[1]", r"optim\.lr is \[1\]; expected a number"),
+        ("optim.no_decay=bias", r"optim\.no_decay is 'bias'; expected a list"),
+        ("trainer.max_steps={a: 1}", r"trainer\.max_steps is .*expected a whole number or null"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(compose([override]))
+
+
+@pytest.mark.parametrize("override", ["model=3", "~model=true", f"model={'x' * 300}", "name=${no}"])
+def test_what_hydra_stumbles_over_is_named(override: str) -> None:
+    with pytest.raises(ConfigError, match=r"(model|name=\$\{no\})"):
+        compose([override])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("name=${no}", "name=.*Interpolation key 'no'"),
+        ("data=[1]", r"data=\[1\]: "),
+        ("seed=" + "9" * 5000, "seed=9.*4300 digits"),
+        ("seed=" + "[" * 3000, r"seed=\["),
+    ],
+    ids=["interpolation", "list", "digits", "brackets"],
+)
+def test_what_omegaconf_stumbles_over_is_named(saved: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        configs.load(saved, [override])
+
+
+def test_a_config_with_a_key_twice_or_without_a_name_is_refused(saved: Path) -> None:
+    text = saved.read_text(encoding="utf-8")
+    saved.write_text(f"{text}\nname: again\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"is no YAML of a run: .*duplicate key name"):
+        configs.load(saved)
+    saved.write_text(re.sub(r"(?m)^name: .*\n", "", text), encoding="utf-8")
+    with pytest.raises(ConfigError, match="has no name: it is no config of a run"):
+        configs.load(saved)
+
+
+@pytest.mark.parametrize("text", ["", "3", "[1]", "task: [1]", "task: 3"])
+def test_a_config_of_something_else_is_refused(saved: Path, text: str) -> None:
+    saved.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"config\.yaml (has no task|is no YAML of a run)"):
+        configs.load(saved)

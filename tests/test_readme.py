@@ -382,6 +382,13 @@ def test_the_recipe_in_the_readme_is_the_one_in_configs() -> None:
     assert blocks(README, "yaml") == [recipe]
 
 
+def test_the_first_table_of_the_readme_repeats_rows_of_the_last() -> None:
+    first, _, results = README.partition("\n## Results\n")
+    rows = [line for line in first.partition("\n## ")[0].splitlines() if line.startswith("|")]
+    assert len(rows) > 2
+    assert set(rows) <= set(results.splitlines())
+
+
 def test_the_trees_of_the_design_exist() -> None:
     tree = FENCE.findall(PAGES["docs/design.md"])[0][1]
     for name in re.findall(r"^ {3}(\w+(?:\.py|/))", tree, re.MULTILINE):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -62,3 +63,15 @@ def test_more_mistakes_in_this_process(
     result = call_script(script, *arguments)
     assert_explained(result.returncode, result.stderr, messages)
     assert list(tmp_path.iterdir()) == []  # nothing was begun
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"metrics": {"auroc": "x"}}'])
+def test_a_damaged_evaluation_is_not_summed_up(
+    call_script: Any, tiny_runs: Path, tmp_path: Path, content: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_runs / "sentiment", run)
+    (run / "evaluation").mkdir(exist_ok=True)
+    (run / "evaluation" / "test.json").write_text(content)
+    result = call_script("results", run)
+    assert_explained(result.returncode, result.stderr, [str(run)])

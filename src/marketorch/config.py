@@ -13,8 +13,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +24,13 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from marketorch.annotated import check_kinds
+from marketorch.engine.files import write_atomically
 from marketorch.errors import ConfigError, closest
+from marketorch.plain_yaml import read_plain
+from marketorch.targets import Waiting, locate
 
-ALLOWED = ("marketorch.",)
+GROUPS = ("task", "model", "data", "optim", "trainer")
 FROM_OUTSIDE = {"run_dir", "seed", "schema", "model"}
 """Arguments that the code, not the config, fills in."""
 HYDRA_FLAGS = ("-m", "--multirun", "-h", "--help", "-c", "--cfg", "-i", "--info", "--hydra-help")
@@ -79,6 +81,8 @@ def compose(overrides: Sequence[str] = (), name: str = "train") -> DictConfig:
         return resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, name, overrides)) from error
+    except (ValueError, TypeError, AttributeError, OSError, RecursionError) as error:  # of hydra
+        raise ConfigError(f"{' '.join(overrides)}: {_first_line(error)}") from error
     finally:
         GlobalHydra.instance().clear()
 
@@ -132,19 +136,32 @@ def load(path: Path, overrides: Sequence[str] = ()) -> DictConfig:
     """Reads a run's ``config.yaml`` and applies dotted overrides to it.
 
     Raises:
-        ConfigError: an override names a key that the config does not have, and that is no argument
-            of anything it builds either (`check` judges those).
+        ConfigError: the file holds more than values, or no run; an override names a key that the
+            config does not have, and that is no argument of anything it builds either (`check`
+            judges those).
     """
-    config = OmegaConf.load(path)
-    assert isinstance(config, DictConfig)
+    try:
+        config: Any = OmegaConf.create(read_plain(path))
+        needed = (*(f"{group}._target_" for group in GROUPS), "name", "data_dir")
+        lacking = [key for key in needed if OmegaConf.select(config, key) in (None, "")]
+    except (YAMLError, OmegaConfBaseException, ValueError, AssertionError) as error:
+        raise ConfigError(f"{path} is no YAML of a run: {' '.join(str(error).split())}") from error
+    if lacking:
+        raise ConfigError(f"{path} has no {lacking[0]}: it is no config of a run.")
     known = list(_keys(config))
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         built = key.rpartition(".")[0] + "._target_" in known
         if key not in known and not built and not override.startswith("+"):
             raise ConfigError(f"{path} has no key '{key}'.{closest(key, known)}")
-        OmegaConf.update(config, key, _typed(key, value))
-    return resolve(config)
+        try:
+            OmegaConf.update(config, key, _typed(key, value))
+        except (OmegaConfBaseException, ValueError, RecursionError) as error:
+            raise ConfigError(f"{path}: {override}: {_first_line(error)}") from error
+    try:
+        return resolve(config)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{path}, {' '.join(overrides)}: {_first_line(error)}") from error
 
 
 def _typed(key: str, value: str) -> Any:
@@ -159,8 +176,8 @@ def _typed(key: str, value: str) -> Any:
 
 def save(config: DictConfig | dict[str, Any], path: Path) -> None:
     """Writes a config as YAML."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(OmegaConf.to_yaml(config), encoding="utf-8")
+    text = OmegaConf.to_yaml(config)
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def plain(config: Any) -> Any:
@@ -182,7 +199,12 @@ def _explain(error: BaseException, name: str, overrides: Sequence[str]) -> str:
         known = [*_keys(compose([], name) if overrides else OmegaConf.create()), *_groups()]
         if key not in known:
             return f"There is no config key '{key}'.{closest(key, known)}"
-    return text.splitlines()[0]
+    return f"{' '.join(overrides)}: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _unknown_option(group: str, option: str) -> str:
@@ -214,7 +236,7 @@ def check(config: DictConfig) -> None:
 
     Raises:
         ConfigError: naming the config path of an unknown target, of a misspelt, missing or
-            superfluous argument, with the closest right name.
+            superfluous argument, with the closest right name, or of a value of another kind.
     """
     for path, node in _targets(config):
         target = locate(node["_target_"], path)
@@ -227,6 +249,7 @@ def check(config: DictConfig) -> None:
                 f"{path}.{key}: {node['_target_']} takes no argument '{key}'."
                 f"{closest(key, names)} It takes: {', '.join(names)}."
             )
+        check_kinds(target, plain(node), path)
         if node.get("_partial_"):
             continue
         for name, parameter in parameters.items():
@@ -244,30 +267,9 @@ def _targets(config: Any, path: str = "") -> Iterator[tuple[str, DictConfig]]:
                 key = f"{path}.{name}".lstrip(".")
                 raise ConfigError(f"{key} is missing; set it: {key}=…")
             yield from _targets(config[name], f"{path}.{name}".lstrip("."))
-
-
-def locate(target: str, path: str = "_target_") -> Callable[..., Any]:
-    """Imports what ``_target_`` names.
-
-    Raises:
-        ConfigError: it is not marketorch's, or does not exist.
-    """
-    if not target.startswith(ALLOWED):
-        raise ConfigError(f"{path}: _target_ '{target}' is outside {', '.join(ALLOWED)}*.")
-    module_name, _, name = target.rpartition(".")
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
-            raise
-        raise ConfigError(f"{path}: there is no module '{module_name}'.") from error
-    if not hasattr(module, name):
-        names = [n for n in vars(module) if not n.startswith("_")]
-        raise ConfigError(f"{path}: {module_name} has no '{name}'.{closest(name, names)}")
-    found: Callable[..., Any] = getattr(module, name)
-    if not str(getattr(found, "__module__", "")).startswith(ALLOWED):
-        raise ConfigError(f"{path}: {module_name} only imports '{name}'; it is not marketorch's.")
-    return found
+    elif isinstance(config, ListConfig):
+        for place, item in enumerate(config):
+            yield from _targets(item, f"{path}[{place}]")
 
 
 # -- build ------------------------------------------------------------------------------------
@@ -286,8 +288,8 @@ def build(node: Any, **arguments: Any) -> Any:
         for key, value in values.items()
         if not key.startswith("_")
     }
-    call = partial(target, **(own | arguments))
-    return call if values.get("_partial_") else call()
+    given = own | arguments
+    return Waiting(target, **given) if values.get("_partial_") else target(**given)
 
 
 # -- command line -----------------------------------------------------------------------------

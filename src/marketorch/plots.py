@@ -1,16 +1,29 @@
-"""Pictures of results that more than one task draws. Every function writes one PNG."""
+"""Pictures of results that more than one task draws. Every function writes one PNG.
+
+matplotlib is imported by `blank`, when the first of them is drawn: training draws none.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 INK, ACCENT, QUIET = "#1f2933", "#2f6f8f", "#c7d3da"
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure, in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -27,7 +40,7 @@ def confusion(probabilities: Tensor, labels: Tensor, classes: Sequence[str], fol
     counts = torch.bincount(flat, minlength=number * number).reshape(number, number)
     share = counts / counts.sum(1, keepdim=True).clamp_min(1)
     side = 2.2 + 0.9 * number
-    figure = Figure(figsize=(side, side))
+    figure = blank(side, side)
     axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row in range(number):
@@ -48,7 +61,11 @@ def confusion(probabilities: Tensor, labels: Tensor, classes: Sequence[str], fol
 
 
 def reliability(probabilities: Tensor, labels: Tensor, folder: Path, bins: int = 10) -> Path:
-    """How often predictions of a given confidence are right, and how many there are."""
+    """How often predictions of a given confidence are right, and how many there are.
+
+    Args:
+        probabilities, labels: of the examples ``(N, C)`` and ``(N,)``.
+    """
     confidence, predicted = probabilities.max(1)
     right = (predicted == labels).float()
     place = (confidence * bins).long().clamp(0, bins - 1)
@@ -56,7 +73,7 @@ def reliability(probabilities: Tensor, labels: Tensor, folder: Path, bins: int =
     accuracy = torch.bincount(place, right, minlength=bins) / counts.clamp_min(1)
     mean = torch.bincount(place, confidence, minlength=bins) / counts.clamp_min(1)
     error = float(((accuracy - mean).abs() * counts).sum() / counts.sum())
-    figure = Figure(figsize=(4.6, 5.4))
+    figure = blank(4.6, 5.4)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     used = counts > 0
     top.plot([0, 1], [0, 1], color=QUIET, linewidth=1.5)
@@ -80,7 +97,7 @@ def share_by_group(
         name: what the mean is called.
         number: of groups; fewer where many values are equal.
     """
-    figure = Figure(figsize=(4.2 * len(groups), 3.4))
+    figure = blank(4.2 * len(groups), 3.4)
     panels = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
     for axes, (label, values) in zip(panels, groups.items(), strict=True):
         edges = np.unique(np.quantile(values.numpy(), np.linspace(0, 1, number + 1)))
@@ -118,7 +135,7 @@ def gallery(
     """
     columns = max(1, min(columns, len(images)))
     rows = max(1, -(-len(images) // columns))
-    figure = Figure(figsize=(1.5 * columns, 1.75 * rows + 0.5))
+    figure = blank(1.5 * columns, 1.75 * rows + 0.5)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels:
         axes.axis("off")

@@ -83,7 +83,11 @@ def predict_file(
 def check_files(
     run: Run, output: str | None, counts: str | None
 ) -> Callable[[Sequence[Row]], list[Row]] | None:
-    """Refuses files that cannot be written; returns what counts the run's rows, if they can be."""
+    """Returns what counts the run's rows, if they can be counted.
+
+    Raises:
+        ConfigError: a file's format is none that is written, or ``counts`` is asked in vain.
+    """
     for option, file in {"output": output, "counts": counts}.items():
         if file and Path(file).suffix not in WRITERS:
             raise ConfigError(f"{option}={file}: expected one of {', '.join(WRITERS)}.")

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
 
 from marketorch import config as configs
+from marketorch.config import DictConfig
 from marketorch.engine import checkpoint, distributed
 from marketorch.engine.evaluation import evaluate as measure
 from marketorch.engine.evaluation import join_ranks, predict_all
+from marketorch.engine.files import remove_left_over
 from marketorch.engine.hardware import lay_out
-from marketorch.engine.hub import ADDRESS, fetch
 from marketorch.engine.loading import derive_seed
 from marketorch.engine.task import (
     Dataset,
@@ -32,10 +32,11 @@ from marketorch.engine.task import (
 )
 from marketorch.engine.tracking import console, say, table, write_json
 from marketorch.engine.trainer import Trainer
-from marketorch.errors import CheckpointError, ConfigError, DataError, closest
+from marketorch.errors import CheckpointError, ConfigError, DataError, Interrupted, closest
 
 VERSIONS = ("torch", "transformers", "datasets", "hydra-core", "torchmetrics")
 CONFIG, DONE = "config.yaml", "DONE"
+HUB = "hf://"
 
 
 @dataclass
@@ -92,11 +93,16 @@ def train(config: DictConfig, *, resume: bool = False) -> dict[str, Any]:
     configs.check(config)
     device = distributed.resolve_device(config.trainer.get("device", "auto"))
     with distributed.process_group(device):
-        return _train(config, resume)
+        try:
+            return _train(config, resume)
+        except Interrupted as stop:
+            stop.message += f"; resume={config.run_dir} continues"
+            raise
 
 
 def _train(config: DictConfig, resume: bool) -> dict[str, Any]:
     run_dir = _claim(config, resume)
+    begun = resume and _has_begun(run_dir)
     data: DataSource = configs.build(config.data)
     try:
         training, validation = data.split("train"), data.split("validation")
@@ -108,20 +114,20 @@ def _train(config: DictConfig, resume: bool) -> dict[str, Any]:
     trainer: Trainer = configs.build(config.trainer, run_dir=run_dir, seed=config.seed)
     torch.manual_seed(derive_seed(config.seed))
     task = build_task(config, data.schema)
-    if start and not resume:
+    if start and not begun:
         _start_from(task, start)
     _introduce(config, run_dir, data, task)
     record = {
         "config": configs.plain(config),
-        "versions": _versions(),
+        "versions": versions(),
         "data_fingerprint": data.fingerprint(),
     }
     report = trainer.fit(
-        task, training, validation, configs.build(config.optim), resume=resume, record=record
+        task, training, validation, configs.build(config.optim), resume=begun, record=record
     )
     del record["config"]
     report |= record | {"name": config.name, "run_dir": str(run_dir), "data": data.schema}
-    report["git"] = _git()
+    report["git"] = commit()
     if distributed.is_main():
         write_json(run_dir / "report.json", report)
         (run_dir / DONE).touch()
@@ -153,8 +159,21 @@ def _claim(config: DictConfig, resume: bool) -> Path:
     distributed.barrier()
     if distributed.is_main():
         (run_dir / DONE).unlink(missing_ok=True)
+        if resume:
+            remove_left_over(run_dir)
         configs.save(config, run_dir / CONFIG)
     return run_dir
+
+
+def _has_begun(run_dir: Path) -> bool:
+    """Whether a run that was cut short has saved anything to continue from; else it begins anew.
+
+    A finished run whose checkpoint is gone must not: its weights would be overwritten.
+    """
+    if checkpoint.is_in(run_dir / "checkpoints") or (run_dir / "report.json").exists():
+        return True
+    say(f"resume    {run_dir} was cut short before its first checkpoint: it begins anew")
+    return False
 
 
 def _release(run_dir: Path) -> None:
@@ -180,9 +199,10 @@ def _starting_point(config: DictConfig, run_dir: Path) -> Path | None:
 def _train_stage(config: DictConfig, stage: Path) -> None:
     """Trains, or continues, the ``pretrain`` experiment as a run of its own."""
     say(f"── first    {config.pretrain}, in {stage}")
-    resume = (stage / "checkpoints" / checkpoint.LAST).exists()
+    resume = checkpoint.is_in(stage / "checkpoints")
     if resume:
         inner = configs.load(stage / CONFIG)
+        inner.run_dir = str(stage)
     else:
         (stage / CONFIG).unlink(missing_ok=True)
         overrides = [f"experiment={config.pretrain}", f"run_dir={stage}"]
@@ -237,7 +257,11 @@ def find_run(path: str | Path) -> Path:
     Raises:
         CheckpointError: it is not; the message says what is missing and names the nearest one.
     """
-    run_dir = fetch(str(path)) if str(path).startswith(ADDRESS) else Path(path)
+    run_dir = Path(path)
+    if str(path).startswith(HUB):
+        from marketorch.engine.hub import fetch  # with the hub's client, which is for these alone
+
+        run_dir = fetch(str(path))
     if not run_dir.is_dir():
         near = [str(p.parent) for p in Path("runs").glob("*/*/config.yaml")]
         raise CheckpointError(f"run={path}: there is no such folder.{closest(str(path), near)}")
@@ -261,9 +285,11 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     run_dir = find_run(path)
     config = configs.load(run_dir / CONFIG, overrides)
     configs.check(config)
-    state, metadata = checkpoint.load_best(run_dir / "checkpoints" / checkpoint.BEST)
-    task = build_task(config, metadata["schema"])
-    task.load_state_dict(state)
+    best = run_dir / "checkpoints" / checkpoint.BEST
+    state, metadata = checkpoint.load_best(best)
+    with checkpoint.fitting(best):
+        task = build_task(config, metadata["schema"])
+        task.load_state_dict(state)
     device = distributed.resolve_device(config.trainer.get("device", "auto"))
     lay_out(task, device, config.trainer.get("channels_last", False))
     return Run(run_dir, config, task.eval(), configs.build(config.data), device)
@@ -334,9 +360,10 @@ def _compare(run: Run, split: str, result: dict[str, Any]) -> None:
 # -- provenance -------------------------------------------------------------------------------
 
 
-def _versions() -> dict[str, str]:
+def versions(*others: str) -> dict[str, str]:
+    """Versions of what training rests on, and of ``others``; what is not installed is left out."""
     found = {}
-    for name in VERSIONS:
+    for name in (*VERSIONS, *others):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -344,7 +371,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _git() -> dict[str, Any]:
+def commit() -> dict[str, Any]:
     """Commit and whether the tree differs from it; empty outside a checkout."""
 
     def ask(*words: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,3 +181,19 @@ def test_two_hundred_damaged_zips_are_read_or_refused(tmp_path: Path) -> None:
     assert not any(str(inside) in said for said in outcomes)
     assert {path.name for path in tmp_path.iterdir()} == {"in", "whole.zip"}
     assert {path.name for path in inside.iterdir()} == set(map(str, range(200)))
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zips_packed_in_any_way_are_refused_where_they_are_damaged(
+    tmp_path: Path, packing: int
+) -> None:
+    (tmp_path / "up").mkdir()
+    file = tmp_path / "up" / "posts.zip"
+    noise = random.Random(0).randbytes(4000)
+    with zipfile.ZipFile(file, "w", packing) as archive:
+        archive.writestr("posts.csv", noise)
+    whole = file.read_bytes()
+    for place in range(40, len(whole) - 200, 97):
+        file.write_bytes(whole[:place] + bytes(60) + whole[place + 60 :])
+        with pytest.raises(DataError, match=r"posts\.zip is damaged, or no zip"):
+            unpacked(file, tmp_path / f"out{place}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -615,3 +617,87 @@ def test_ten_thousand_rows_are_split_without_a_copy(tmp_path: Path) -> None:
     assert tables[0] is tables[1] is tables[2]
     places = np.concatenate([data.split(name).places for name in SPLITS])
     assert np.array_equal(np.sort(places), np.arange(10_000))
+
+
+# -- damage -----------------------------------------------------------------------------------
+
+
+def test_a_cell_longer_than_csv_reads_tells_the_delimiter_no_less(tmp_path: Path) -> None:
+    rows = changed(customers(), 50, plan="x" * 140_000)
+    schema = source(tmp_path / "d.csv", rows, **WHOLE).schema
+    assert [column["name"] for column in schema["columns"]] == ["bill", "plan", "since"]
+
+
+def test_a_file_that_ends_within_a_character_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_bytes("a,left\n1,yes\n2,no\n".encode("utf-16") + b"1")
+    data = CustomerData(path=str(path), target="left", encoding="utf-16")
+    assert re.search(r"d\.csv, line \d: byte 0x31 is not valid utf-16\. Save", refused(data))
+    path.write_bytes(b"a,left\n1,yes\n")
+    assert "line 1: UTF-16 stream does not start with BOM" in refused(data)
+
+
+def test_names_of_columns_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_bytes(b"a\xe9,left\n1,yes\n2,no\n")
+    assert "d.csv, line 1: byte 0xe9 is not valid utf-8" in refused(
+        CustomerData(path=str(path), target="left")
+    )
+
+
+def parquet(path: Path, **columns: pa.Array) -> CustomerData:
+    left = pa.array(["yes", "no"] * 50)
+    pq.write_table(pa.table({"left": left, **columns}), path)
+    return CustomerData(path=str(path), target="left", **WHOLE)
+
+
+def test_parquet_whose_text_is_none_is_refused(tmp_path: Path) -> None:
+    """Parquet says of any bytes that they are text, and Arrow believes it."""
+    wrong = pa.array([b"\xec\xff"] * 100).view(pa.string())
+    assert "d.parquet: column 'a' is damaged: In chunk 0" in refused(
+        parquet(tmp_path / "d.parquet", a=wrong)
+    )
+
+
+def test_a_target_without_text_is_refused(tmp_path: Path) -> None:
+    data = parquet(tmp_path / "d.parquet", a=pa.array([b"\xff"] * 100))
+    data.target = data.roles["target"] = "a"
+    message = refused(data)
+    assert message.endswith("d.parquet, row 1: column 'a' holds binary, which has no plain text.")
+
+
+def test_views_of_texts_are_texts(tmp_path: Path) -> None:
+    views = pa.array(["a", "b", None, "a"] * 25).cast(pa.string_view())
+    (column,) = parquet(tmp_path / "d.parquet", a=views).schema["columns"]
+    assert (column["kind"], column["levels"]) == ("category", ["a", "b"])
+
+
+def test_dates_beyond_all_calendars_are_refused(tmp_path: Path) -> None:
+    seconds = pa.array([2**50 + i for i in range(100)], pa.timestamp("s"))
+    message = refused(parquet(tmp_path / "d.parquet", a=seconds))
+    assert "d.parquet, row 1: column 'a' has a date beyond all calendars" in message
+
+
+def test_a_column_that_new_rows_leave_blank_is_missing(tmp_path: Path) -> None:
+    data = source(tmp_path / "d.csv", customers(), ids="customer", **WHOLE)
+    rows = [row | {"bill": None} for row in customers(3)]
+    WRITERS[".jsonl"](tmp_path / "new.jsonl", rows)
+    encoder = TableEncoder(data.schema["columns"])
+    numbers = encoder.encode(data.inputs(str(tmp_path / "new.jsonl")), raw=True).numbers
+    assert numbers[:, 0].isnan().all()
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("ms"), pa.date32()], ids=str)
+def test_a_date_that_python_has_not_is_shown_all_the_same(tmp_path: Path, kind: Any) -> None:
+    number = 2**30 if kind == pa.date32() else 2**60
+    days = pa.array([number] * 100, kind)
+    data = parquet(tmp_path / "d.parquet", a=pa.array(range(100)), customer=days)
+    rows = data.inputs(str(tmp_path / "d.parquet"))
+    assert rows.row(0)["customer"] == str(number)
+    assert replace(rows, id_column="customer").ids[0] == str(number)
+
+
+def test_half_a_character_may_be_a_word_for_missing(tmp_path: Path) -> None:
+    data = source(tmp_path / "d.csv", customers(), missing=["plus", "\ud800"], **WHOLE)
+    plan = next(column for column in data.schema["columns"] if column["name"] == "plan")
+    assert (plan["levels"], plan["missing"]) == (["basic", "family"], True)

@@ -845,3 +845,39 @@ def test_a_broken_video_is_named(tmp_path: Path) -> None:
             skipping.inputs(str(tmp_path / "x.mp4"))
     with pytest.raises(DataError, match=r"gone\.mp4 does not exist"):
         source.inputs(str(tmp_path / "gone.mp4"))
+
+
+# -- damage -----------------------------------------------------------------------------------
+
+LONG = "x" * 300 + ".png"
+
+
+@pytest.mark.parametrize("name", [LONG, "\ud800.png"], ids=["long", "half"])
+def test_photos_whose_names_no_file_can_have_are_named(
+    tmp_path: Path, name: str, capsys: Any
+) -> None:
+    path = coco(tmp_path, DRAWN, images=[{"id": 9, "file_name": name}])
+    with pytest.raises(DataError, match=r"1 of 4 rows are bad: .*png \((could not be|is no name)"):
+        _ = DetectionData(path=str(path), **ALL).schema
+    assert DetectionData(path=str(path), on_bad="skip", **ALL).schema["num_examples"] == 3
+    assert "Skipped (data.on_bad=skip)" in capsys.readouterr().out
+
+
+def test_a_number_too_long_to_be_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.json"
+    path.write_text(f'{{"images": [{"9" * 5000}]}}')
+    with pytest.raises(DataError, match=r"boxes\.json: a number in it is too long"):
+        _ = DetectionData(path=str(path)).schema
+    root = yolo(tmp_path / "yolo", DRAWN)
+    text = root / "labels" / "0.txt"
+    text.write_text(f"{'9' * 5000} 0.5 0.5 0.1 0.1\n")
+    with pytest.raises(DataError, match=r"1 of 2 boxes are bad \(1 of an unknown class\)"):
+        _ = DetectionData(path=str(root)).schema
+
+
+@pytest.mark.parametrize("content", ["[" * 3000, "train: 2024-02-30", f"train: {'x' * 300}"])
+def test_yaml_that_cannot_be_read_is_refused(tmp_path: Path, content: str) -> None:
+    path = yolo(tmp_path, DRAWN) / "data.yaml"
+    path.write_text(f"{content}\nnames: [cat, dog]\n" if content[0] != "[" else content)
+    with pytest.raises(DataError, match=r"(data\.yaml: this is no YAML|does not exist)"):
+        _ = DetectionData(path=str(path)).schema

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -152,3 +153,55 @@ def test_ids_of_mixed_kinds_are_words(tmp_path: Path) -> None:
     assert data.catalogue.items == ["10", "9", "b"]
     assert data.split("train").ids == ["7", "x"]
     assert data.catalogue.item_numbers([10, "10", 9]) == [1, 1, 2]
+
+
+def test_items_whose_negatives_are_others_are_refused(tmp_path: Path) -> None:
+    rows = [(user, item, item) for user in (1, 2) for item in (10, 20, 30)]
+    for negatives, wrong in (
+        ([[1], [2]], ""),
+        ([[1], None], r"row 2: 'others' is None; expected a list of items"),
+        ([["1"], ["x"]], r"row 2: 'others': 'x' is no id like the log's 10"),
+        ([[1], [None]], r"row 2: 'others' is \[None\]; expected a list of items"),
+    ):
+        path = tmp_path / "test.jsonl"
+        lines = [{"user": u, "item": 30 + 10 * u, "others": negatives[u - 1]} for u in (1, 2)]
+        path.write_text("\n".join(map(json.dumps, lines)))
+        given: dict[str, Any] = {"protocol": "given", "test_path": str(path)}
+        data = log(tmp_path / "log.csv", rows, negatives="others", **given)
+        if not wrong:
+            catalogue = type(data.catalogue).from_bytes(data.catalogue.to_bytes())
+            assert catalogue.items == [1, 2, 10, 20, 30, 40, 50]
+            continue
+        with pytest.raises(DataError, match=rf"test\.jsonl(, {wrong}| could not be read)"):
+            _ = data.catalogue
+
+
+DAYS = pd.to_datetime(["2024-05-01", "2024-05-02", "2024-05-03"])
+
+
+@pytest.mark.parametrize(
+    ("items", "names"),
+    [
+        (DAYS, [str(day) for day in DAYS]),
+        (np.array([1, 2, 3], np.float16), [1.0, 2.0, 3.0]),
+        (pd.Categorical(["b", "a", "c"]), ["a", "b", "c"]),
+    ],
+    ids=["dates", "halves", "categories"],
+)
+def test_items_of_any_type_have_names(tmp_path: Path, items: Any, names: list[Any]) -> None:
+    frame = pd.DataFrame({"user": 1, "item": items})
+    frame.to_parquet(tmp_path / "log.parquet")
+    data = EventData(path=str(tmp_path / "log.parquet"))
+    assert data.catalogue.items == names
+    read = type(data.catalogue).from_bytes(data.catalogue.to_bytes())
+    assert read.items == names
+    assert sorted(data.inputs(str(tmp_path / "log.parquet")).histories[0]) == names
+
+
+@pytest.mark.parametrize("content", ['["ann"', '{"ann": 1}', "[[1]]", ""])
+def test_a_broken_list_of_users_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "skip.json"
+    path.write_text(content)
+    data = log(tmp_path / "log.csv", THREE, time="time", without_validation=str(path))
+    with pytest.raises(DataError, match=r"skip\.json (is no JSON|holds|is empty)"):
+        data.split("validation")

@@ -153,3 +153,18 @@ def test_a_photo_is_searched_for_faces_once(
     before = [decoder()[0], decoder()[1]]
     monkeypatch.setattr(FaceFinder, "find", lambda *_: pytest.fail("it searched again"))
     assert all(torch.equal(decoder()[place], before[place]) for place in range(2))
+
+
+def test_a_strip_is_not_searched(tmp_path: Path) -> None:
+    """It would take minutes: the smallest face is a share of the shorter side."""
+    strip, wall = tmp_path / "strip.png", tmp_path / "wall.png"
+    Image.fromarray(np.zeros((2, 60_000), np.uint8)).save(strip)
+    Image.fromarray(canvas((20, 20))).save(wall)
+    wrong = r"strip\.png has 60,000 × 2 pixels; at most 10 times as long as wide is read"
+    with pytest.raises(DataError, match=wrong):
+        FacesInPhotos([strip], size=24, channels=1, on_bad="error")
+    found = FacesInPhotos([strip, wall], size=24, channels=1, on_bad="skip")
+    assert (len(found), [row["image"] for row in found.others]) == (1, [str(strip)])
+    decoder = FaceDecoder([strip], ["strip.png"], size=24, channels=1, fit="crop")
+    with pytest.raises(DataError, match=wrong):
+        decoder.pixels(0)

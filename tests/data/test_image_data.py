@@ -335,3 +335,32 @@ def test_kaggles_usage_column_gives_the_splits(tmp_path: Path) -> None:
         path=str(tmp_path / "fer.csv"), image="pixels", label="emotion", split="Usage", size=4
     )
     assert [len(data.split(s)) for s in ("train", "validation", "test")] == [8, 4, 4]
+
+
+def test_what_is_no_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    """Even where pictures are decoded later, as they do not fit in memory."""
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"image": 3, "label": "a"}\n{"image": null, "label": "b"}\n')
+    wrong = r"t\.jsonl: 2 of 2 rows are bad: row 1 \(holds int.*row 2 \(is null\)"
+    with pytest.raises(DataError, match=wrong):
+        _ = ImageData(path=str(path), memory_gib=0.0).schema
+    path.write_text('{"image": "gone.png", "label": "a"}\n{"image": "gone.png", "label": "b"}\n')
+    with pytest.raises(DataError, match=r"gone\.png does not exist"):
+        _ = ImageData(path=str(path), memory_gib=0.0).schema
+
+
+def test_a_split_in_which_nobody_agrees_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    rows = [f"{'9 ' * 16},{split},{5},{5 * (i % 2)}" for split in ("train", "test") for i in (0, 1)]
+    path.write_text("\n".join(["image,split,joy,anger", *rows]))
+    data = ImageData(
+        path=str(path), label=None, votes=["joy", "anger"], split="split", majority=1.0
+    )
+    with pytest.raises(DataError, match=r"No image of the test split has more than 1 of the votes"):
+        data.split("test")
+
+
+@pytest.mark.parametrize("values", ["abc", 1.0, [1]])
+def test_scores_that_are_no_numbers_by_class_are_refused(values: Any) -> None:
+    with pytest.raises(DataError, match=r"data\.scores\.valence is .* expected numbers by class"):
+        ImageData(path="p", scores={"valence": values})

@@ -148,3 +148,11 @@ def test_photos_of_a_folder_are_found_below_it_and_sorted(tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="empty holds no photo"):
         photo_files(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "a\0b.png", "\ud800.png"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        photo_files(tmp_path / name)
+    with pytest.raises(DataError, match=r"(could not be read|is no name that a file can have)"):
+        read_photo(tmp_path / name)

@@ -407,3 +407,23 @@ def test_a_token_data_set_gives_whole_batches() -> None:
     assert batch["tokens"][:, :2].tolist() == [[4, 0], [2, 3]]
     assert batch["labels"].tolist() == [0, 1]
     assert batch["index"].tolist() == [2, 1]
+
+
+def test_a_class_that_is_a_digit_but_no_number_is_a_word(tmp_path: Path) -> None:
+    data = source(tmp_path / "d.csv", rows_of(40, labels=("²", "--5", "10", "9")), **WHOLE)
+    assert data.schema["classes"] == ["9", "10", "--5", "²"]
+
+
+def test_a_label_that_python_has_no_value_for_is_refused(tmp_path: Path) -> None:
+    labels = pa.array([2**50, 2**51], pa.timestamp("s"))
+    path = tmp_path / "d.parquet"
+    pq.write_table(pa.table({"text": ["a", "b"], "label": labels}), path)
+    with pytest.raises(DataError, match=r"d\.parquet: column 'label' \(data\.label\) cannot be"):
+        _ = TextData(path=str(path)).schema
+
+
+def test_parquet_whose_text_is_none_is_refused(tmp_path: Path) -> None:
+    texts = pa.array([b"fine", b"\xec\xff"]).view(pa.string())
+    pq.write_table(pa.table({"text": texts}), tmp_path / "d.parquet")
+    with pytest.raises(DataError, match=r"d\.parquet: column 'text' is damaged: .*Invalid UTF8"):
+        read_inputs(str(tmp_path / "d.parquet"))

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from toy import HARD, Killed, Points, PointTask, everything, fit, kill_after_saving
 
 from marketorch.engine import distributed
 from marketorch.engine.evaluation import evaluate
+from marketorch.engine.trainer import Trainer
+from marketorch.errors import Interrupted
 
 CPU = torch.device("cpu")
 PLAIN: dict[str, Any] = {"train": Points(61), "accumulate": 3, "log_every": 1}
@@ -32,6 +37,18 @@ def measure() -> list[dict[str, float]]:
     return [evaluate(task, Points(num, seed=7), **loop) for num in NUMBERS]
 
 
+def stopped(run_dir: Path) -> Trainer:
+    """A run that the second rank alone is asked to end, in its third step, and that is resumed."""
+
+    def on_event(name: str, trainer: Trainer) -> None:
+        if name == "save" and trainer.position.step == 2 and distributed.rank() == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="SIGTERM: saved after step 3 of 8"):
+        fit(run_dir, on_event=on_event, **STOCHASTIC)
+    return fit(run_dir, resume=True, **STOCHASTIC)
+
+
 def main(folder: Path) -> None:
     """Trains, is cut, resumes, evaluates; each rank leaves its tensors and numbers."""
     results = {
@@ -44,6 +61,7 @@ def main(folder: Path) -> None:
         fit(folder / "cut", on_event=kill_after_saving(3), **STOCHASTIC)
     except Killed:
         results["resumed"] = everything(fit(folder / "cut", resume=True, **STOCHASTIC))
+    results["stopped"] = everything(stopped(folder / "stopped"))
     torch.save(results, folder / f"tensors{distributed.rank()}.pt")
     (folder / f"metrics{distributed.rank()}.json").write_text(json.dumps(measure()))
 

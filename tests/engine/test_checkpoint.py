@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -220,3 +221,26 @@ def test_a_run_resumes_from_previous_if_last_was_cut(
     resumed = fit(tmp_path / "cut", resume=True)
     assert "Falling back" in capsys.readouterr().out
     assert resumed.position.step == whole.position.step
+
+
+@pytest.mark.parametrize("value", [None, "3", [1], -1, float("nan")])
+def test_a_position_that_is_none_is_refused(tmp_path: Path, value: Any) -> None:
+    fit(tmp_path)
+    path = tmp_path / "checkpoints" / LAST
+    state = torch.load(path, weights_only=True)
+    state["position"]["batch"] = value
+    torch.save(state, path)
+    with pytest.raises(CheckpointError, match=r"does not fit .*position\.batch is"):
+        fit(tmp_path, resume=True)
+
+
+def test_lines_that_no_run_wrote_are_dropped(tmp_path: Path) -> None:
+    """From ``metrics.jsonl``, when its run is resumed."""
+    fit(tmp_path, save_every=1, max_steps=6)
+    path = tmp_path / "metrics.jsonl"
+    whole = path.read_text(encoding="utf-8").splitlines()
+    path.write_bytes(b"3\n[1]\n{}\n\xff\n" + b"[" * 100_000 + b"\n" + path.read_bytes())
+    fit(tmp_path, save_every=1, max_steps=7, resume=True)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert all("step" in json.loads(line) for line in lines)
+    assert lines[:2] == whole[:2]

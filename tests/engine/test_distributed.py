@@ -86,6 +86,12 @@ def test_two_ranks_resume_bit_for_bit(tensors: Any) -> None:
         assert not differing(tensors[rank]["resumed"], tensors[rank]["whole"])
 
 
+def test_a_signal_to_one_rank_stops_both_at_the_same_step(tensors: Any) -> None:
+    """`ranks.stopped` looks at the step; what is resumed from it is the whole run."""
+    for rank in range(2):
+        assert not differing(tensors[rank]["stopped"], tensors[rank]["whole"])
+
+
 def test_ranks_do_not_repeat_each_others_noise(tmp_path: Path, tensors: Any) -> None:
     alone = everything(fit(tmp_path, **ranks.STOCHASTIC))
     assert differing(tensors[0]["whole"], alone)

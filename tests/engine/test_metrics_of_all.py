@@ -10,8 +10,8 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from marketorch.engine.metrics import AdaptiveCalibrationError, Lift, gains, scored
-from marketorch.tasks.profit import Profit, best_threshold, profit_curve
-from marketorch.tasks.propensity import AveragePrecision
+from marketorch.tasks.profit import best_threshold, profit_curve
+from marketorch.tasks.propensity_metrics import AveragePrecision, Profit
 
 
 def drawn(number: int = 300, levels: int = 40, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,7 +16,7 @@ from marketorch.data.faces import FaceFinder
 from marketorch.errors import CheckpointError, ConfigError
 from marketorch.listening import Listener, Post
 from marketorch.listening.listener import KINDS, surest
-from marketorch.listening.record import SCHEMA, from_table, to_table
+from marketorch.listening.record import SCHEMA, to_table
 from marketorch.listening.seeing import THE_PHOTO
 from marketorch.tasks.detection import Detection
 
@@ -194,7 +194,7 @@ def test_a_photo_that_cannot_be_used_is_a_fault(tiny_runs: Path, photo: Any, rea
     assert fault["reason"].startswith(f"{THE_PHOTO} {reason}")
     assert (post["width"], post["scene"]) == (None, None)
     assert post["sentiment"]["words"]
-    assert from_table(to_table([post])) == [post]
+    assert to_table([post]).to_pylist() == [post]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_odd_texts_are_answered(tiny_runs: Path, text: str) -> None:
     post = Listener.load(sentiment=tiny_runs / "sentiment").analyse(None, text)
     assert (post["text"], post["faults"]) == (text, [])
     assert post["sentiment"]["label"] in ("negative", "positive")
-    assert from_table(to_table([post])) == [post]
+    assert to_table([post]).to_pylist() == [post]
 
 
 def test_no_text_and_bad_text(tiny_runs: Path) -> None:
@@ -225,4 +225,4 @@ def test_no_text_and_bad_text(tiny_runs: Path) -> None:
     post = listener.analyse(None, "fine\ud800")
     assert post["text"] == "fine\ufffd"
     assert [own["part"] for own in post["faults"]] == ["text"]
-    assert from_table(to_table([post])) == [post]
+    assert to_table([post]).to_pylist() == [post]

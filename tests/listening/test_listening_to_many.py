@@ -217,6 +217,17 @@ def test_parts_of_another_analysis_are_not_joined(
         analyse_folder(Listener.load(**runs), source, output, **{"posts_a_part": 3} | options)
 
 
+@pytest.mark.parametrize("plan", ["3", "[]", "[" * 100_000], ids=["number", "list", "deep"])
+def test_a_plan_that_is_none_is_that_of_another_analysis(
+    tiny_runs: Path, source: Path, tmp_path: Path, plan: str
+) -> None:
+    listener = Listener.load(sentiment=tiny_runs / "sentiment")
+    (tmp_path / "out.parquet.parts").mkdir()
+    (tmp_path / "out.parquet.parts" / "plan.json").write_text(plan)
+    with pytest.raises(ConfigError, match="holds parts of another analysis: its schema_version"):
+        analyse_folder(listener, source, tmp_path / "out.parquet")
+
+
 def test_a_run_is_told_by_its_weights_and_its_config(tiny_runs: Path, tmp_path: Path) -> None:
     """With other overrides it may say something else."""
     run, other = (load_run(tiny_runs / "logo", words) for words in ([], ["data.video_every=9"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ROOT
 
 from marketorch.errors import DataError
 from marketorch.listening.record import (
     SCHEMA,
     SCHEMA_VERSION,
     from_json,
-    from_table,
     read_records,
     record,
     to_json,
@@ -102,7 +100,7 @@ def test_nothing_is_lost_in_json_and_in_parquet(tmp_path: Path) -> None:
     assert [from_json(to_json(post)) for post in RECORDS] == RECORDS
     assert all("\n" not in to_json(post) for post in RECORDS)
     table = to_table(RECORDS)
-    assert from_table(table) == RECORDS
+    assert table.to_pylist() == RECORDS
     pq.write_table(table, tmp_path / "posts.parquet")
     assert [own for part in read_records(tmp_path / "posts.parquet") for own in part] == RECORDS
     assert [own for part in read_records(table, at_once=2) for own in part] == RECORDS
@@ -131,15 +129,28 @@ def test_other_tables_are_refused(tmp_path: Path) -> None:
         read(tmp_path / "text.parquet")
 
 
-def test_listening_is_the_top_floor() -> None:
-    """Nothing imports it but the page, and the public names when they are asked for."""
-    source = ROOT / "src" / "marketorch"
-    above = ("listening", "app")
-    others = [path for path in source.rglob("*.py") if path.parent.name not in above]
-    assert len(others) > 50
-    wrong = [path for path in others if "marketorch.listening" in path.read_text(encoding="utf-8")]
-    assert wrong == [source / "__init__.py"]
-    tree = ast.parse((source / "__init__.py").read_text(encoding="utf-8"))
-    imported = [node.module for node in tree.body if isinstance(node, ast.ImportFrom)]
-    assert "marketorch.runs" in imported
-    assert "marketorch.listening" not in imported
+def test_damaged_records_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "posts.parquet"
+    pq.write_table(to_table(RECORDS), path, compression="none")
+    content = path.read_bytes()
+    for place in range(4, len(content) // 2, 37):
+        wrong = content[:place] + b"\xff" * 24 + content[place + 24 :]
+        path.write_bytes(wrong)
+        with suppress(DataError):  # or all of it can be read all the same
+            list(read_records(path))
+    path.write_bytes(content[:4] + bytes(200) + content[204:])
+    with pytest.raises(DataError, match=r"posts\.parquet is damaged"):
+        list(read_records(path))
+
+
+@pytest.mark.parametrize("line", ["", "{", "[1]", "3", "[" * 100_000], ids=lambda line: line[:3])
+def test_what_is_no_record_is_refused(line: str) -> None:
+    with pytest.raises(DataError, match="this record is"):
+        from_json(line)
+
+
+def test_a_value_within_a_record_that_is_null_is_refused() -> None:
+    place = next(i for i, post in enumerate(RECORDS) if post["faults"])
+    record = RECORDS[place] | {"faults": [{"part": "photo", "reason": None}]}
+    with pytest.raises(DataError, match="a value within the column 'faults' is null"):
+        list(read_records(to_table([record])))

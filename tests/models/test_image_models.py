@@ -15,6 +15,7 @@ from marketorch.errors import ConfigError
 from marketorch.models.compact_cnn import CompactCNN
 from marketorch.models.linear_pixels import LinearPixels, hog
 from marketorch.models.torchvision_classifier import TorchvisionClassifier
+from marketorch.models.torchvision_weights import read as read_weights
 
 
 @pytest.mark.parametrize("side", [32, 44, 48, 63, 112])
@@ -121,3 +122,18 @@ def test_grey_images_are_read_as_their_colours_were() -> None:
 def test_wrong_names_are_said(options: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         TorchvisionClassifier(num_classes=2, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.pth", "w.safetensors"])
+def test_a_damaged_file_of_weights_is_refused(tmp_path: Path, name: str) -> None:
+    for content in (b"", b"\0" * 40, b"PK\3\4" + bytes(60), b"not weights"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ConfigError, match=rf"model\.weights: .*{name} is damaged, or no file"):
+            read_weights(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("state", [[1], 3, {"model": None}, {"a": "x"}])
+def test_a_file_of_something_else_is_refused(tmp_path: Path, state: object) -> None:
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(ConfigError, match=r"w\.pt holds a \w+, not tensors"):
+        read_weights(str(tmp_path / "w.pt"))

@@ -187,3 +187,14 @@ def test_validation_speaks_where_test_was_not_read() -> None:
     assert measured(report, {"validation": validation, "test": test}) is test
     assert measured(report, {"validation": validation, "train": {}}) is validation
     assert measured(report, {})["metrics"] == {"accuracy": 0.5}
+
+
+@pytest.mark.parametrize("name", ["report.json", "evaluation/test.json"])
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[1]", b"{}", b'{"metrics": {"a": "x"}}'])
+def test_a_damaged_report_is_refused(
+    run_dir: Path, tmp_path: Path, name: str, content: bytes
+) -> None:
+    shutil.copytree(run_dir, tmp_path / "run")
+    (tmp_path / "run" / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"(json (is no JSON|holds)|not as it was written)"):
+        export_hub(tmp_path / "run", tmp_path / "out")

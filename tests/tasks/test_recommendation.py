@@ -26,8 +26,9 @@ from marketorch.models.recommender import Positives, VectorRecommender
 from marketorch.models.sequential_transformer import SequentialTransformer
 from marketorch.prediction import predict_file
 from marketorch.tasks.catalogue_loss import CatalogueLoss, full_softmax
-from marketorch.tasks.ranking import Coverage, Popularity, RankMetric, mean_ranks
+from marketorch.tasks.ranking import mean_ranks
 from marketorch.tasks.recommendation import Recommendation, ranks_among
+from marketorch.tasks.recommendation_metrics import Coverage, Popularity, RankMetric
 
 
 def written_out(scores: list[float], targets: list[int], k: int) -> dict[str, float]:

@@ -16,7 +16,6 @@ from marketorch.tasks.recommendation import Recommendation
 RECOMMENDER = "recommender"
 NAMES = (*KINDS, RECOMMENDER)
 DEMO = Path("runs/demo")
-REACHABLE = "best reachable"
 
 
 class Told(NamedTuple):

@@ -6,6 +6,7 @@ zip says about itself need not be true. What is refused is said in words for the
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
 import zipfile
@@ -28,7 +29,7 @@ CHUNK = 2**16
 ARCHIVES = {".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".jar"}
 BROKEN = (  # what zipfile raises on damaged files
     *(zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError),
-    *(RuntimeError, ImportError, IndexError),
+    *(RuntimeError, ImportError, IndexError, lzma.LZMAError),
 )
 START = (b"PK\x03\x04", b"PK\x05\x06")  # of a zip; the latter is an empty one
 

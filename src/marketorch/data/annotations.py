@@ -102,7 +102,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 def missing(path: Path) -> DataError:
     """The error to raise for a file or folder that is not there."""
-    if path.parent.is_dir():
+    if os.path.isdir(path.parent):
         return DataError(f"{path} does not exist.{closest(path.name, os.listdir(path.parent))}")
     return DataError(
         f"{path} does not exist. The folder {path.parent} does not exist either (data_dir=…?)."
@@ -111,7 +111,7 @@ def missing(path: Path) -> DataError:
 
 def read_text(path: Path) -> str:
     """The text of an annotation file. DataError if it is missing, empty or not UTF-8."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise missing(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")

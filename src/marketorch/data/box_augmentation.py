@@ -132,7 +132,15 @@ class BoxAugmentation:
 def mosaic(
     images: Tensor, boxes: Tensor, labels: Tensor, number: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The first ``number`` images each with the next three in a square of side 2 S."""
+    """The first ``number`` images each with the next three in a square of side 2 S.
+
+    Args:
+        images: ``(B, 3, S, S)``.
+        boxes, labels: ``(B, G, 4)`` in pixels and ``(B, G)``.
+
+    Returns:
+        ``(number, 3, 2 S, 2 S)``, ``(number, 4 G, 4)`` and ``(number, 4 G)``.
+    """
     side = images.shape[-1]
 
     def neighbours(values: Tensor) -> list[Tensor]:
@@ -146,7 +154,13 @@ def mosaic(
 
 
 def visible(moved: Tensor, labels: Tensor, size: int, least: float) -> tuple[Tensor, Tensor]:
-    """Boxes cut at the picture's edge; one of which less than ``least`` is left becomes padding."""
+    """Boxes cut at the picture's edge; one of which less than ``least`` is left becomes padding.
+
+    Args:
+        moved, labels: ``(B, G, 4)`` in pixels and ``(B, G)``.
+        size: side of the picture in pixels.
+        least: share of a box's area.
+    """
     cut = moved.clamp(0, size)
     sides, whole = cut[..., 2:] - cut[..., :2], moved[..., 2:] - moved[..., :2]
     left = sides.prod(-1) / whole.prod(-1).clamp_min(1e-6)

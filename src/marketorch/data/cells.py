@@ -95,8 +95,18 @@ class Distinct:
 
 
 def distinct(cells: Cells) -> Distinct:
-    """Finds a column's different texts; numbers and truths are written out."""
-    encoded = as_texts(cells.values).unify_dictionaries()
+    """Finds a column's different texts; numbers and truths are written out.
+
+    Raises:
+        DataError: the column holds what has no text, such as lists or bytes.
+    """
+    try:
+        encoded = as_texts(cells.values).unify_dictionaries()
+    except pa.ArrowException as error:
+        kind = cells.values.type
+        raise DataError(
+            f"{cells.where(0)}: column '{cells.name}' holds {kind}, which has no plain text."
+        ) from error
     if not encoded.num_chunks:
         return Distinct(pa.array([], pa.string()), np.zeros(0, np.int64))
     places = np.concatenate(
@@ -121,7 +131,9 @@ def _that_occur(found: Distinct) -> Distinct:
 
 def is_blank(trimmed: pa.Array, words: Sequence[str]) -> pa.Array:
     """Which texts mean that there is no value."""
-    known = pa.array([word.strip().lower() for word in words], pa.string())
+    # Half a character, which a command line may have, is in no file: "?" stands for it.
+    spelt = [word.strip().lower().encode(errors="replace").decode() for word in words]
+    known = pa.array(spelt, pa.string())
     return pc.is_in(pc.utf8_lower(trimmed), value_set=known)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,8 @@ def _document(path: Path) -> dict[str, list[Any]]:
         raise DataError(f"{path}, {place}: this is no JSON: {error.msg}.") from error
     except RecursionError as error:
         raise DataError(f"{path}: this is no COCO file; it is nested too deeply.") from error
+    except ValueError as error:
+        raise DataError(f"{path}: a number in it is too long.") from error
     if not isinstance(document, dict):
         kind = type(document).__name__
         raise DataError(f"{path} holds a {kind}; expected an object with {', '.join(PARTS)}.")
@@ -134,7 +137,7 @@ def _root(path: Path, images: Path | None, names: Sequence[str]) -> Path:
     """The folder that the file names are relative to: the first that has any of them."""
     near = (path.parent, path.parent / "images", path.parent.parent / "images")
     roots = [images] if images else near
-    return next((root for root in roots if any((root / n).is_file() for n in names)), roots[0])
+    return next((r for r in roots if any(os.path.isfile(r / n) for n in names)), roots[0])
 
 
 def _size(entry: Entry) -> Size | None:

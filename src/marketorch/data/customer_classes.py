@@ -69,6 +69,9 @@ def classes(train: CustomerDataset, column: str, positive: Any) -> Words:
 
     Args:
         positive: the one that is sought; None: the one that means yes, or the rarer one.
+
+    Raises:
+        DataError: ``positive`` is no class, or there are more than two.
     """
     counts = _counted(train, "target", column)
     names = sorted(counts, key=numerically)
@@ -89,6 +92,9 @@ def treatments(train: CustomerDataset, column: str, control: Any) -> Words:
 
     Args:
         control: that word; None will do where the words are no and yes.
+
+    Raises:
+        DataError: ``control`` is missing or none of the words.
     """
     counts = _counted(train, "treatment", column)
     names = sorted(counts, key=numerically)

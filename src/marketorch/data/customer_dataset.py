@@ -75,7 +75,11 @@ class CustomerDataset:
     def ids(self) -> Sequence[Any]:
         """The rows' names: of the id column, or their numbers from 1."""
         if self.id_column and self.id_column in self.table.column_names:
-            return self.column(self.id_column).to_pylist()
+            values = self.column(self.id_column)
+            try:
+                return values.to_pylist()
+            except (OverflowError, ValueError):
+                return [plain(value) for value in values]
         return (self.places + 1).tolist()
 
     def select(self, places: Sequence[int] | np.ndarray) -> CustomerDataset:
@@ -96,4 +100,12 @@ class CustomerDataset:
     def row(self, index: int) -> dict[str, Any]:
         """The cells of an example as they stand in the file."""
         place = index if self.rows is None else int(self.rows[index])
-        return {name: self.table.column(name)[place].as_py() for name in self.table.column_names}
+        return {name: plain(self.table.column(name)[place]) for name in self.table.column_names}
+
+
+def plain(cell: pa.Scalar) -> Any:
+    """A cell as Python has it; a date that Python has not as Arrow counts it."""
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError):
+        return str(cell.value)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from marketorch.data.cells import is_text
-from marketorch.data.reading import check_encoding, check_there, read_table, some
+from marketorch.data.reading import check_encoding, check_there, read_table, some, whole
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
@@ -99,9 +100,19 @@ def _read_parquet(file: Path) -> pa.Table:
         with pa.parquet.ParquetFile(file, memory_map=True) as opened:
             schema = opened.schema_arrow
         texts = [field.name for field in schema if is_text(field.type)]
-        return pa.parquet.ParquetFile(file, memory_map=True, read_dictionary=texts).read()
-    except (pa.ArrowException, OSError) as error:
+        table = pa.parquet.ParquetFile(file, memory_map=True, read_dictionary=texts).read()
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise DataError(f"{file} could not be read: {str(error).splitlines()[0]}") from error
+    return _without_views(whole(table, str(file)))
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Views of texts as plain texts: much of Arrow does not take the former yet."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string_view(field.type):
+            texts = table.column(place).cast(pa.large_string())
+            table = table.set_column(place, field.name, texts)
+    return table
 
 
 def _read_delimited(file: Path, encoding: str, on_bad: str) -> pa.Table:
@@ -131,11 +142,12 @@ def _read_delimited(file: Path, encoding: str, on_bad: str) -> pa.Table:
 
     try:
         table = read()
+        _ = table.column_names  # which Arrow decodes only here
     except (pa.ArrowException, UnicodeError):
         check_encoding(file, encoding)
         try:
             table = read(invalid_row_handler=note)
-        except pa.ArrowException as error:
+        except (pa.ArrowException, UnicodeError) as error:
             reason = str(error).splitlines()[0]
             raise DataError(f"{file} could not be read: {reason}") from error
         _report(ragged, table.num_rows, file, on_bad)
@@ -170,7 +182,7 @@ def sniff(file: Path, encoding: str) -> tuple[str, list[str]]:
     """The delimiter that cuts the first rows into most fields of one number, and the header.
 
     Raises:
-        DataError: the encoding is unknown, or the header is blank.
+        DataError: the encoding is unknown, or the header is blank or has an endless cell.
     """
     with file.open("rb") as opened:
         head = opened.read(SAMPLE)
@@ -178,11 +190,10 @@ def sniff(file: Path, encoding: str) -> tuple[str, list[str]]:
         text = head.decode(encoding, errors="replace").removeprefix("\ufeff")
     except LookupError as error:
         raise DataError(f"data.encoding '{encoding}' is unknown.") from error
-    whole = text if len(head) < SAMPLE else text[: text.rfind("\n") + 1] or text
+    lines = text if len(head) < SAMPLE else text[: text.rfind("\n") + 1] or text
     best, header, most = ",", [""], (0.0, 0)
     for delimiter in DELIMITERS:
-        reader = csv.reader(io.StringIO(whole, newline=""), delimiter=delimiter)
-        rows = [row for row, _ in zip((row for row in reader if row), range(100), strict=False)]
+        rows = list(islice(_cut(lines, delimiter), 100))
         if not rows:
             continue
         width = len(rows[0])
@@ -193,3 +204,12 @@ def sniff(file: Path, encoding: str) -> tuple[str, list[str]]:
     if not any(name.strip() for name in header):
         raise DataError(f"{file}: the first line is blank; expected the names of the columns.")
     return best, header
+
+
+def _cut(text: str, delimiter: str) -> Iterator[list[str]]:
+    """Yields rows with fields, up to the first that has a longer one than `csv` reads."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        yield from (row for row in reader if row)
+    except csv.Error:
+        return

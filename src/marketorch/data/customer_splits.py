@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from marketorch.data.labelled import split_name
 from marketorch.data.protocols import TEST, TRAIN, VALIDATION
@@ -74,6 +73,8 @@ def drawn(rows: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.nd
     Raises:
         ValueError: a class has too few rows to be on both sides.
     """
+    from sklearn.model_selection import train_test_split  # seconds, which few data sets cost
+
     _, cut = train_test_split(rows, test_size=number, stratify=strata, random_state=seed)
     return np.sort(cut)
 
@@ -102,6 +103,8 @@ def _fold(strata: np.ndarray, folds: int, fold: int, seed: int) -> np.ndarray:
     least = int(np.bincount(strata - strata.min()).max()) if len(strata) else 0
     if folds < 2 or folds > least:
         raise DataError(f"data.folds is {folds}; expected 2 or more, and no more than {least:,}.")
+    from sklearn.model_selection import StratifiedKFold
+
     cutter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     tests = (test for _, test in cutter.split(np.zeros(len(strata)), strata))
     chosen: np.ndarray = next(test for i, test in enumerate(tests) if i == fold)

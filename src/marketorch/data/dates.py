@@ -93,7 +93,12 @@ def parse_dates(cells: Cells, order: str = "ymd") -> np.ndarray:
     """
     values, kind = cells.values, cells.values.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return values.cast(pa.timestamp("us")).to_numpy().astype("M8[us]")
+        try:
+            return values.cast(pa.timestamp("us")).to_numpy().astype("M8[us]")
+        except pa.ArrowInvalid as error:
+            raise DataError(
+                f"{cells.where(0)}: column '{cells.name}' has a date beyond all calendars: {error}."
+            ) from error
     texts = is_text(kind) or pa.types.is_dictionary(kind)
     if not texts and not (order == "compact" and pa.types.is_integer(kind)):
         raise DataError(f"{cells.where(0)}: column '{cells.name}' holds {kind}; expected dates.")

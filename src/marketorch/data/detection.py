@@ -33,7 +33,7 @@ from marketorch.data.boxes import (
 )
 from marketorch.data.images import THREADS
 from marketorch.data.labelled import Examples, LabelledData, usable_rows
-from marketorch.data.photos import photo_files
+from marketorch.data.photos import content_of, photo_files
 from marketorch.data.pictures import as_tensor
 from marketorch.data.reading import FORMATS, some
 from marketorch.data.splits import stratified_cut
@@ -195,7 +195,7 @@ class DetectionData(LabelledData):
     def key(self, value: AnnotatedPhoto) -> str:
         """Hash of a photo's file."""
         source = value.source
-        content = source.read_bytes() if isinstance(source, Path) else source
+        content = content_of(source) if isinstance(source, Path) else source
         return hashlib.blake2b(content, digest_size=16).hexdigest()
 
     # -- classes ------------------------------------------------------------------------------

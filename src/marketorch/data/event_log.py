@@ -32,8 +32,10 @@ def read_events(path: str, columns: Mapping[str, str], *, min_rating: float) -> 
         nulls = events[key].isna()
         if nulls.any():
             raise DataError(f"{path}, row {int(nulls.argmax()) + 1}: '{name}' is empty.")
-        if key in (USER, ITEM) and events[key].dtype == object:
-            events[key] = events[key].map(str)
+        if key in (USER, ITEM) and not pd.api.types.is_numeric_dtype(events[key]):
+            events[key] = events[key].astype(object).map(str)
+        elif key in (USER, ITEM) and pd.api.types.is_float_dtype(events[key]):
+            events[key] = events[key].astype(float)  # pandas has no index of halves
     if TIME in columns:
         events[TIME] = times(events[TIME], path)
     if RATING in columns:

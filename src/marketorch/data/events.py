@@ -34,7 +34,7 @@ from marketorch.data.event_log import (
 )
 from marketorch.data.protocols import TEST, TRAIN, VALIDATION
 from marketorch.data.ragged import Ragged
-from marketorch.data.reading import FORMATS, column, read_table, some
+from marketorch.data.reading import FORMATS, listed, numbers_or_words, read_table, some
 from marketorch.data.requests import Requests, words
 from marketorch.engine.loading import derive_seed
 from marketorch.engine.tracking import say
@@ -302,8 +302,8 @@ class EventData:
         """Which users ``(U,)`` are validated on under leave_last_out."""
         if not self.validate or not self.without_validation:
             return np.full(len(self._users), self.validate)
-        skipped = pd.read_json(self.without_validation, typ="series").tolist()
-        return ~np.isin(self._users, skipped)
+        skipped = set(map(str, numbers_or_words(self.without_validation)))
+        return np.array([str(user) not in skipped for user in self._users.tolist()])
 
     @cached_property
     def _user_numbers(self) -> Tensor:
@@ -343,7 +343,7 @@ class EventData:
     def _given_negatives(self, asked: np.ndarray) -> Ragged:
         """The negatives of each test user's file rows."""
         lists = self._negative_lists
-        rows = [lists[user] for user in self._users[asked].tolist()]
+        rows = [lists[str(user)] for user in self._users[asked].tolist()]
         return Ragged.of([self.catalogue.item_numbers(row) for row in rows])
 
     def _drawn_negatives(self, asked: np.ndarray) -> Ragged:
@@ -354,16 +354,21 @@ class EventData:
         return protocols.not_taken(taken, number, len(self.catalogue.items), generator)
 
     @cached_property
-    def _negative_lists(self) -> dict[Any, list[Any]]:
+    def _negative_lists(self) -> dict[str, list[Any]]:
         """The ids of the negatives of each user."""
         assert self.test_path
         assert self.negatives
         table = read_table(self.test_path)
-        lists = column(table, self.negatives, "data.negatives", self.test_path).to_pylist()
-        users = column(table, self.columns[USER], "data.user", self.test_path).to_pylist()
-        joined: dict[Any, list[Any]] = {}
-        for user, items in zip(users, lists, strict=True):
-            joined.setdefault(user, []).extend(items)
+        lists = listed(table, self.negatives, "data.negatives", self.test_path)
+        users = listed(table, self.columns[USER], "data.user", self.test_path)
+        (example,) = self._events[ITEM].head(1).tolist()
+        joined: dict[str, list[Any]] = {}
+        for row, (user, items) in enumerate(zip(users, lists, strict=True), start=1):
+            where = f"{self.test_path}, row {row}: '{self.negatives}'"
+            if not isinstance(items, list) or None in items:
+                raise DataError(f"{where} is {items!r:.40}; expected a list of items.")
+            own = [like(example, item, where) for item in items]
+            joined.setdefault(str(user), []).extend(own)
         return joined
 
     # -- names --------------------------------------------------------------------------------
@@ -377,7 +382,9 @@ class EventData:
         table, titles = self._items_described, None
         known = set(map(str, items))
         if table is not None:
-            items += [like(items[0], item) for item in table.index if item not in known]
+            items += [
+                like(items[0], item, "data.item_table") for item in table.index if item not in known
+            ]
         items.sort()
         if table is not None and self.title:
             names = table[self.title].map(str).to_dict()
@@ -449,9 +456,9 @@ def pairs(sequences: Ragged) -> Tensor:
     return owners << 32 | sequences.values.long()
 
 
-def like(example: Any, item: str) -> Any:
-    """An id that a table has as text, as the log has its own. DataError if it cannot be."""
+def like(example: Any, item: Any, where: str) -> Any:
+    """An id of another table as the log has its own. DataError if it cannot be."""
     try:
         return type(example)(item)
-    except ValueError as error:
-        raise DataError(f"data.item_table: '{item}' is no id like the log's {example}.") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"{where}: '{item}' is no id like the log's {example}.") from error

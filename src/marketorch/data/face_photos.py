@@ -12,7 +12,7 @@ from torch import Tensor
 
 from marketorch.data.cache import cached
 from marketorch.data.drawing import write_pictures
-from marketorch.data.faces import VERSION, Face, FaceFinder, crop, drawn
+from marketorch.data.faces import VERSION, Face, FaceFinder, check_not_a_strip, crop, drawn
 from marketorch.data.photos import read_photo
 from marketorch.data.pictures import MODES, DecodedImages, Decoder, Pixels, as_tensor, fitted
 from marketorch.engine.task import Row
@@ -35,6 +35,7 @@ class FaceDecoder(Decoder):
     def pixels(self, place: int) -> Pixels:
         """``(S, S)`` or ``(S, S, 3)`` uint8. DataError names what cannot be decoded."""
         photo = self.photo(place)
+        check_not_a_strip(photo, self.names[place])
         parts: list[str | bytes] = [VERSION, str(photo.shape), photo.tobytes()]
         found = cached("faces", parts, lambda: {"places": self._largest(photo)})["places"]
         if not len(found):
@@ -71,6 +72,7 @@ class FacesInPhotos(DecodedImages):
         for path in self.photos:
             try:
                 photo = read_photo(path, self.mode)
+                check_not_a_strip(photo, str(path))
             except DataError as error:
                 if on_bad == "error":
                     raise

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from marketorch.errors import ConfigError, UserError
+from marketorch.errors import ConfigError, DataError, UserError
 
 CASCADES = ("frontalface_alt2", "frontalface_alt")  # these two of the four err least often together
 EYES = "eye_tree_eyeglasses"
@@ -29,6 +29,7 @@ PATCH = 96  # side in pixels of what is looked at
 ROOM = 1.8  # side of what is looked at, in sides of the face
 INSTALL = "run: pip install 'opencv-python-headless>=4.11,<5'"
 IMPORTING = threading.Lock()  # a second thread would see OpenCV half imported
+LONGEST = 10  # times as long as wide; to search a longer strip would take minutes
 LIKELY = 80  # sightings at which a face is as likely as not
 
 VERSION = "1"  # raised when other faces are found than before: what is cached is then not used
@@ -280,6 +281,16 @@ def _in_photo(face: Found, scale: float, border: int) -> Face:
         )
     score = face.sightings / (face.sightings + LIKELY)
     return Face((left, top, side / scale, side / scale), (angle + 180) % 360 - 180, eyes, score)
+
+
+def check_not_a_strip(photo: np.ndarray, shown: str) -> None:
+    """DataError if a photo ``(H, W, …)`` is so long that a search for faces would take minutes."""
+    height, width = photo.shape[:2]
+    if max(height, width) > LONGEST * min(height, width):
+        raise DataError(
+            f"{shown} has {width:,} × {height:,} pixels; at most {LONGEST} times as long as wide "
+            "is read."
+        )
 
 
 def crop(photo: np.ndarray, face: Face, size: int = 48) -> np.ndarray:

@@ -30,9 +30,9 @@ from marketorch.data.labelled import (
     split_name,
     usable_rows,
 )
-from marketorch.data.photos import SUFFIXES, photo_files
+from marketorch.data.photos import SUFFIXES, content_of, photo_files
 from marketorch.data.pictures import DecodedImages, Decoder, ImageDataset, Pixels, as_tensor
-from marketorch.data.reading import FORMATS, column, read_table
+from marketorch.data.reading import FORMATS, listed, read_table
 from marketorch.data.votes import Votes
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError
@@ -142,7 +142,10 @@ class ImageData(LabelledData):
         self.image, self.size, self.channels, self.fit = image, size, channels, fit
         self.votes = Votes(votes, rejects, min_votes) if votes else None
         self.majority = majority
-        self.scores = {name: dict(table) for name, table in (scores or {}).items()}
+        for name, values in (scores or {}).items():
+            if not isinstance(values, dict):
+                raise DataError(f"data.scores.{name} is {values!r:.40}; expected numbers by class.")
+        self.scores = {name: dict(values) for name, values in (scores or {}).items()}
         self.memory_gib, self.encoding, self.hub_config = memory_gib, encoding, hub_config
         self._small: bool | None = None  # whether images live decoded in memory
 
@@ -188,9 +191,11 @@ class ImageData(LabelledData):
     def key(self, value: Any) -> str:
         """Hash of a picture's pixels, or of the file that has not been decoded yet."""
         if isinstance(value, Path):
-            content = value.read_bytes()
+            content = content_of(value)
+        elif isinstance(value, (bytes, np.ndarray)):
+            content = bytes(value)
         else:
-            content = value.encode() if isinstance(value, str) else bytes(value)
+            content = str(value).encode(errors="surrogatepass")
         return hashlib.blake2b(content, digest_size=16).hexdigest()
 
     # -- labels -------------------------------------------------------------------------------
@@ -222,6 +227,11 @@ class ImageData(LabelledData):
         kept = [i for i, shares in enumerate(part.votes) if max(shares) > self.majority]
         if dropped := len(part.votes) - len(kept):
             say(f"{dropped:,} images of the {name} split have no majority and were dropped.")
+        if not kept:
+            raise DataError(
+                f"No image of the {name} split has more than {self.majority:g} of the votes for "
+                "one class (data.majority)."
+            )
         return part.take(kept)
 
     def _with_votes(self, part: Examples, table: Any, path: str) -> Examples:
@@ -249,10 +259,10 @@ class ImageData(LabelledData):
         table = self._table(path)
         part = self._pictures(table, path)
         if label:
-            part.labels = column(table, label, "data.label", path).to_pylist()
+            part.labels = listed(table, label, "data.label", path)
         if self.split_column and path in self.paths:
-            splits = column(table, self.split_column, "data.split", path)
-            part.splits = [str(name) for name in splits.to_pylist()]
+            splits = listed(table, self.split_column, "data.split", path)
+            part.splits = [str(name) for name in splits]
         if self.votes and self.label == label:
             part = self._with_votes(part, table, path)
         return self._decoded(part, path)
@@ -261,7 +271,7 @@ class ImageData(LabelledData):
         return read_table(path, encoding=self.encoding, hub_config=self.hub_config)
 
     def _pictures(self, table: pa.Table, path: str) -> Examples:
-        sources = pictures(column(table, self.image, "data.image", path).to_pylist(), path)
+        sources = pictures(listed(table, self.image, "data.image", path), path)
         return Examples(sources, None, [i + 1 for i in range(len(sources))])
 
     def _in_folders(self, folder: Path) -> Examples:
@@ -295,13 +305,14 @@ class ImageData(LabelledData):
             except DataError as error:
                 return str(error).removeprefix(decoder.names[place]).lstrip(": ").rstrip(".")
 
-        found: list[Any] = part.values
-        bad: dict[int, str] = {}
-        if small or self.on_bad == "skip":
-            with ThreadPoolExecutor(THREADS) as pool:
-                tried = list(pool.map(attempt, range(len(part.values))))
-            bad = {i: result for i, result in enumerate(tried) if isinstance(result, str)}
-            found = tried if small else found
+        places: Sequence[int] = range(len(part.values))
+        if not small and self.on_bad == "error":  # decoded later, but for what cannot ever be
+            kinds = (Path, bytes, str)
+            places = [i for i in places if not isinstance(part.values[i], kinds)]
+        with ThreadPoolExecutor(THREADS) as pool:
+            tried = dict(zip(places, pool.map(attempt, places), strict=True))
+        bad = {i: result for i, result in tried.items() if isinstance(result, str)}
+        found: list[Any] = [*tried.values()] if small else part.values
         labels = part.labels or []
         bad |= {i: "label is null" for i, label in enumerate(labels) if label is None}
         good = usable_rows(bad, len(found), path, self.on_bad, decoder.names)

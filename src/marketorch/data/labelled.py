@@ -121,7 +121,11 @@ class LabelledData:
 
     @cached_property
     def schema(self) -> dict[str, Any]:
-        """Classes in order and how many training examples each has."""
+        """Classes in order and how many training examples each has.
+
+        Raises:
+            DataError: there is one class only.
+        """
         part = self._parts["train"]
         if part.labels is None:
             return {"classes": [], "num_examples": len(part.values)}
@@ -262,6 +266,9 @@ def usable_rows(
     Args:
         bad: reasons by place.
         rows: names of the rows; None: they are numbered.
+
+    Raises:
+        DataError: a row is bad and ``on_bad`` is error, or all are.
     """
     if bad:
         named = (f"row {i + 1}" if rows is None else str(rows[i]) for i in bad)
@@ -291,4 +298,5 @@ def label_name(label: object) -> str:
 
 def numerically(name: str) -> tuple[float, str]:
     """Sorts whole numbers by value and before words."""
-    return (float(name), "") if name.lstrip("-").isdigit() else (float("inf"), name)
+    whole = name.removeprefix("-").isdecimal()  # "²" is a digit, but no number
+    return (float(name), "") if whole else (float("inf"), name)

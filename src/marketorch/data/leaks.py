@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 from marketorch.data.columns import Column, parse
 from marketorch.data.customer_dataset import CustomerDataset
@@ -95,6 +94,8 @@ def _bins(values: np.ndarray, column: Column) -> np.ndarray:
 
 def _ranks(codes: np.ndarray, labels: np.ndarray, half: np.ndarray) -> str:
     """How well shares counted on one half rank the other; empty if not suspiciously well."""
+    from sklearn.metrics import roc_auc_score  # seconds, which data that are not asked do not cost
+
     found, size = np.unique(labels), int(codes.max()) + 1
     best = 0.0
     for label in found[1:] if len(found) == 2 else found:

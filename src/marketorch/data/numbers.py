@@ -35,9 +35,11 @@ def quick_numbers(values: pa.ChunkedArray) -> np.ndarray | None:
     kind = values.type
     if pa.types.is_dictionary(kind):
         return None
-    if is_text(kind):
+    if pa.types.is_null(kind):
+        values = values.cast(pa.float64())
+    elif is_text(kind):
         spellings = [w for blank in BLANKS for w in {blank, blank.upper(), blank.capitalize()}]
-        known = pa.array([*spellings, " ", "NaN"], kind if not pa.types.is_null(kind) else None)
+        known = pa.array([*spellings, " ", "NaN"], kind)
         try:
             values = pc.if_else(pc.is_in(values, value_set=known), None, values).cast(pa.float64())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):

@@ -24,7 +24,7 @@ from marketorch.data.annotations import (
 from marketorch.data.boxes import Size
 from marketorch.data.images import pictures
 from marketorch.data.labelled import label_name
-from marketorch.data.reading import column, read_table
+from marketorch.data.reading import listed, read_table
 from marketorch.errors import DataError
 
 METADATA = ("metadata.jsonl", "metadata.parquet")
@@ -57,11 +57,11 @@ def read_object_table(
         path = _metadata(Path(path))
     table = read_table(path, encoding=encoding, hub_config=hub_config)
     named = "file_name" if "file_name" in table.column_names else image
-    photos = column(table, image if image in table.column_names else named, "data.image", path)
-    rows = column(table, objects, "data.objects", path).to_pylist()
+    photos = listed(table, image if image in table.column_names else named, "data.image", path)
+    rows = listed(table, objects, "data.objects", path)
     names = _class_names(table, objects)
     found = Annotations([], names or [])
-    sources = pictures(photos.to_pylist(), str(images / "table") if images else path)
+    sources = pictures(photos, str(images / "table") if images else path)
     sizes = _sizes(table)
     for number, (source, row) in enumerate(zip(sources, rows, strict=True), start=1):
         photo = AnnotatedPhoto(source, _name(source, number), [], sizes[number - 1])
@@ -95,7 +95,7 @@ def _sizes(table: pa.Table) -> list[Size | None]:
     """Widths and heights, where there are such columns."""
     if not {"width", "height"} <= set(table.column_names):
         return [None] * table.num_rows
-    pairs = (table.column(name).to_pylist() for name in ("width", "height"))
+    pairs = (listed(table, name, name, "the table") for name in ("width", "height"))
     return [(w, h) if w and h else None for w, h in zip(*pairs, strict=True)]
 
 

@@ -35,9 +35,9 @@ def photo_files(path: str | Path) -> list[Path]:
         DataError: nothing is there, or the folder holds no photo.
     """
     path = Path(path)
-    if path.is_file():
+    if os.path.isfile(path):  # which, unlike Path.is_file, takes any text
         return [path]
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise DataError(f"{path} does not exist.{_closest(path)}")
     files = [
         file
@@ -57,14 +57,19 @@ def read_photo(path: str | Path, mode: Mode = "RGB") -> np.ndarray:
     Raises:
         DataError: the file is missing, empty, broken, cut short, no photo, or absurdly large.
     """
-    path = Path(path)
+    return decode(content_of(Path(path)), str(path), mode)
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a file. DataError if it is missing or cannot be read."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist.{_closest(path)}") from error
     except OSError as error:
         raise DataError(f"{path} could not be read: {error.strerror or error}.") from error
-    return decode(data, str(path), mode)
+    except ValueError as error:  # a NUL or half a character
+        raise DataError(f"{path} is no name that a file can have: {error}.") from error
 
 
 def decode(
@@ -74,6 +79,12 @@ def decode(
 
     Args:
         max_pixels: a larger photo is refused before any of its pixels is decoded.
+
+    Returns:
+        uint8, ``(H, W, 3)`` or, in a grey ``mode``, ``(H, W)``.
+
+    Raises:
+        DataError: it is empty, too large, cut short or no photo.
     """
     if not data:
         raise DataError(f"{shown} is empty (0 bytes).")
@@ -138,6 +149,6 @@ def _stretched(values: np.ndarray) -> np.ndarray:
 
 def _closest(path: Path) -> str:
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return f" The folder {folder} does not exist either."
     return closest(path.name, os.listdir(folder))

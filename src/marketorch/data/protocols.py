@@ -33,6 +33,9 @@ def leave_last_out(users: np.ndarray, validated: np.ndarray | None, path: str) -
         users: code of each event's user ``(E,)``.
         validated: which users ``(U,)`` are validated on; the others train on one event more.
         path: for messages.
+
+    Raises:
+        DataError: no user has events enough.
     """
     lengths = np.bincount(users)
     enough = lengths >= MINIMUM
@@ -54,6 +57,9 @@ def temporal(
     """What happened from a date on tests; the time before it validates.
 
     Without ``test_from`` the date is the one that leaves ``test_share`` of the events.
+
+    Raises:
+        DataError: there are no times, or no event on one side of the date.
     """
     if TIME not in events:
         raise DataError("data.protocol=temporal needs data.time, the column to cut at.")

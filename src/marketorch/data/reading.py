@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pyarrow as pa
 
 from marketorch.errors import DataError, closest
@@ -44,15 +44,17 @@ def read_table(
         if builder != "parquet":
             arguments = arguments | {"encoding": encoding}
         return _load(path, builder, data_files=str(file), split="train", **arguments)
-    if file.is_file() or file.suffix.lower() in FOREIGN:
+    if os.path.isfile(file) or file.suffix.lower() in FOREIGN:
         raise DataError(f"{path}: unknown format; expected one of {', '.join(FORMATS)}.")
-    if not file.exists() and path.count("/") > 1:
+    if not os.path.exists(file) and path.count("/") > 1:
         raise DataError(f"{path} does not exist.{_neighbour(file)}")
     name, _, part = path.partition(":")
     return _load(path, name, name=hub_config, split=part or split)
 
 
 def _load(shown: str, builder: str, **arguments: Any) -> pa.Table:
+    import datasets  # a second, which data that are drawn do not cost
+
     progress = datasets.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
@@ -66,6 +68,24 @@ def _load(shown: str, builder: str, **arguments: Any) -> pa.Table:
             datasets.enable_progress_bars()
     if table.num_rows == 0:
         raise DataError(f"{shown} has a header but no rows.")
+    return whole(table, shown)
+
+
+def whole(table: pa.Table, shown: str) -> pa.Table:
+    """The table, once its texts are known to be UTF-8, as Parquet says of any bytes.
+
+    Raises:
+        DataError: a column is damaged, or its name.
+    """
+    try:
+        names = table.column_names
+    except UnicodeError as error:
+        raise DataError(f"{shown}: a column's name is not valid UTF-8: {error}.") from error
+    for name, values in zip(names, table.columns, strict=True):
+        try:
+            values.validate(full=True)
+        except (pa.ArrowException, UnicodeError) as error:
+            raise DataError(f"{shown}: column '{name}' is damaged: {_root(error)}.") from error
     return table
 
 
@@ -77,35 +97,38 @@ def _root(error: BaseException) -> str:
 
 
 def check_there(file: Path) -> None:
-    """Says what pandas or Arrow would say obscurely: a file is missing or empty."""
-    if not file.is_file():
+    """Raises DataError for what pandas or Arrow say obscurely: a file is missing or empty."""
+    if not os.path.isfile(file):  # which, unlike Path.is_file, takes any text
         raise DataError(f"{file} does not exist.{_neighbour(file)}")
     if file.stat().st_size == 0:
         raise DataError(f"{file} is empty (0 bytes).")
 
 
 def check_encoding(file: Path, encoding: str) -> None:
-    """Names the line and the byte that are not text in this encoding."""
+    """Raises DataError, naming the line and the byte that are not text in this encoding."""
     try:
         decoder = codecs.getincrementaldecoder(encoding)()  # a UTF-16 newline is two bytes
     except LookupError as error:
         raise DataError(f"data.encoding '{encoding}' is unknown.") from error
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
+    advice = "Save the file as UTF-8 or name its encoding, e.g. data.encoding=latin-1."
+    number = 0
+    try:
+        with file.open("rb") as lines:
+            for line in lines:
+                number += 1
                 decoder.decode(line)
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{file}, line {number}: byte 0x{error.object[error.start]:02x} is not valid "
-                    f"{encoding}. Save the file as UTF-8 or name its encoding, e.g. "
-                    "data.encoding=latin-1."
-                ) from error
+        decoder.decode(b"", final=True)  # a character may be cut in half
+    except UnicodeDecodeError as error:
+        byte = f"byte 0x{error.object[error.start]:02x} is not valid {encoding}"
+        raise DataError(f"{file}, line {number}: {byte}. {advice}") from error
+    except UnicodeError as error:  # of UTF-16 without its mark
+        raise DataError(f"{file}, line {number}: {error}. {advice}") from error
 
 
 def _neighbour(file: Path) -> str:
     """Suggests the closest existing path."""
     folder = file.parent
-    while not folder.exists():
+    while not os.path.exists(folder):
         folder = folder.parent
     if folder != file.parent:
         return f" The folder {file.parent} does not exist either (data_dir=…?)."
@@ -121,6 +144,27 @@ def column(table: pa.Table, name: str, key: str, shown: str) -> pa.ChunkedArray:
             f"Columns found: {', '.join(table.column_names)}."
         )
     return table.column(name)
+
+
+def listed(table: pa.Table, name: str, key: str, shown: str) -> list[Any]:
+    """The values of a column. DataError as of `column`, or if Python has no such value."""
+    try:
+        values: list[Any] = column(table, name, key, shown).to_pylist()
+    except (ValueError, OverflowError) as error:  # a date beyond the year 9999, say
+        raise DataError(f"{shown}: column '{name}' ({key}) cannot be read: {error}.") from error
+    return values
+
+
+def numbers_or_words(path: str) -> list[str | int | float]:
+    """What a JSON file lists. DataError if it is no JSON, or no list of these."""
+    check_there(Path(path))
+    try:
+        values = json.loads(Path(path).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no JSON: {error}.") from error
+    if not isinstance(values, list) or not all(isinstance(v, (str, int, float)) for v in values):
+        raise DataError(f"{path} holds {values!r:.60}; expected a list of numbers or words.")
+    return values
 
 
 def some(items: Iterable[Any], limit: int = 5) -> str:

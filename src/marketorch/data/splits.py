@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Sequence
 
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from marketorch.errors import DataError
@@ -32,6 +31,8 @@ def stratified_cut(
     Raises:
         ValueError: a class has too few rows to stand on both sides.
     """
+    from sklearn.model_selection import train_test_split  # seconds, which few data sets cost
+
     own = dict(zip(rows, labels, strict=True)) if labels else None
     blocks = _blocks(rows, own, block)
     strata = [own[block_rows[0]] for block_rows in blocks] if own else None
@@ -53,9 +54,15 @@ def _blocks(rows: Sequence[int], labels: dict[int, str] | None, size: int) -> li
 
 
 def keep_labels(labels: Tensor, number: int, seed: int) -> Tensor:
-    """Hides all but ``number`` labels, stratified by class."""
+    """Hides all but ``number`` of the labels ``(N,)``, stratified by class.
+
+    Raises:
+        DataError: a class has too few labels for that.
+    """
     if number >= len(labels):
         return labels
+    from sklearn.model_selection import train_test_split
+
     try:
         kept, _ = train_test_split(
             range(len(labels)), train_size=number, stratify=labels.numpy(), random_state=seed

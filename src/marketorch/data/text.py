@@ -18,7 +18,7 @@ from typing import Any
 from torch import Tensor
 
 from marketorch.data.labelled import Examples, LabelledData, label_name, usable_rows
-from marketorch.data.reading import FOREIGN, FORMATS, column, read_table
+from marketorch.data.reading import FOREIGN, FORMATS, listed, read_table
 from marketorch.errors import DataError
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+|<br\s*/?>")
@@ -148,11 +148,11 @@ class TextData(LabelledData):
 
     def _read(self, path: str, label: str | None) -> Examples:
         table = read_table(path, encoding=self.encoding, hub_config=self.hub_config)
-        texts = column(table, self.text, "data.text", path).to_pylist()
-        labels = column(table, label, "data.label", path).to_pylist() if label else None
+        texts = listed(table, self.text, "data.text", path)
+        labels = listed(table, label, "data.label", path) if label else None
         splits = None
         if self.split_column and path in self.paths:
-            splits = column(table, self.split_column, "data.split", path).to_pylist()
+            splits = listed(table, self.split_column, "data.split", path)
         bad = {i: "text is " + _kind(t) for i, t in enumerate(texts) if not _usable(t)}
         bad |= {i: "label is null" for i, value in enumerate(labels or []) if value is None}
         good = usable_rows(bad, len(texts), path, self.on_bad)
@@ -167,7 +167,11 @@ class TextData(LabelledData):
 def read_inputs(
     source: str, text: str = "text", *, encoding: str = "utf-8", on_bad: str = "error"
 ) -> TextDataset:
-    """Texts to predict on: the ``text`` column of a file, the lines of a .txt, or a text itself."""
+    """Texts to predict on: the ``text`` column of a file, the lines of a .txt, or a text itself.
+
+    Raises:
+        DataError: ``source`` is a folder, or a file without that column or of another format.
+    """
     path = Path(source)
     suffix = path.suffix.lower()
     if os.path.isdir(source):
@@ -176,7 +180,7 @@ def read_inputs(
         return TextDataset([source])
     table = read_table(source, encoding=encoding)
     name = "text" if suffix == ".txt" else text
-    texts = column(table, name, "data.text", source).to_pylist()
+    texts = listed(table, name, "data.text", source)
     bad = {i: "text is " + _kind(t) for i, t in enumerate(texts) if not _usable(t)}
     good = usable_rows(bad, len(texts), source, on_bad)
     return TextDataset([texts[i] for i in good], ids=[i + 1 for i in good])

@@ -6,6 +6,7 @@ this format from 0; the difference is a pixel of the photo.) Difficult objects a
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -109,7 +110,9 @@ def _photo(file: Path, document: Element, images: Path | None) -> AnnotatedPhoto
     names = [f"{file.stem}{suffix}" for suffix in sorted(SUFFIXES)]
     names = [said, *names] if Path(said).stem == file.stem else [*names, said or file.stem]
     every = (folder / name for name in names for folder in folders)
-    source = next((photo for photo in every if photo.is_file()), folders[-1] / (said or file.stem))
+    source = next(
+        (photo for photo in every if os.path.isfile(photo)), folders[-1] / (said or file.stem)
+    )
     return AnnotatedPhoto(source, str(source), [], _size(document))
 
 

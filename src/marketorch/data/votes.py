@@ -31,7 +31,11 @@ class Votes:
         self.min_votes = min_votes
 
     def read(self, table: pa.Table, path: str) -> Shares:
-        """Shares of the votes ``(N, V)``, those of the rejects last; zeros where nobody voted."""
+        """Shares of the votes ``(N, V)``, those of the rejects last; zeros where nobody voted.
+
+        Raises:
+            DataError: a column is missing or holds no numbers.
+        """
         columns = []
         for name in self.columns:
             values = column(table, name, "data.votes", path)

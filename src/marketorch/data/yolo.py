@@ -8,6 +8,7 @@ or ``a.txt`` beside it; a photo without such a file has no box. Names stand in a
 
 from __future__ import annotations
 
+import os
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,7 +96,7 @@ def _sources(path: str) -> list[Path]:
 def _located(name: str, folder: Path, base: str) -> Path:
     """A path of a YAML file: from its ``path``, its own folder or, as some write, one below it."""
     places = [folder / base / name, folder / name, folder / name.removeprefix("../")]
-    return next((place for place in places if place.exists()), places[0])
+    return next((place for place in places if os.path.exists(place)), places[0])
 
 
 def _photos(source: Path) -> list[Path]:
@@ -120,7 +121,7 @@ def label_folder(folder: Path) -> Path:
         return folder
     last = len(parts) - 1 - parts[::-1].index("images")
     other = Path(*parts[:last], "labels", *parts[last + 1 :])
-    return other if other.is_dir() else folder
+    return other if os.path.isdir(other) else folder
 
 
 def _text_files(sources: Sequence[Path], images: Path | None) -> set[Path]:
@@ -165,6 +166,8 @@ def _yaml(file: Path) -> dict[Any, Any]:
     except yaml.YAMLError as error:
         reason = str(error).replace("\n", " ")
         raise DataError(f"{file}: this is no YAML: {reason}.") from error
+    except (ValueError, RecursionError) as error:  # 2024-02-30, or brackets without end
+        raise DataError(f"{file}: this is no YAML that can be read: {error}.") from error
     if not isinstance(document, dict):
         raise DataError(f"{file} holds {reprlib.repr(document)}; expected keys: train, val, names.")
     return document
@@ -175,7 +178,7 @@ def _yaml(file: Path) -> dict[Any, Any]:
 
 def _boxes(file: Path, names: list[str] | None, bad: list[BadBox]) -> tuple[list[Box], str]:
     """The boxes of a text file, and what is wrong with the file; bad lines are added to ``bad``."""
-    if not file.is_file() or file.stat().st_size == 0:
+    if not os.path.isfile(file) or file.stat().st_size == 0:
         return [], ""
     try:
         lines = read_text(file).splitlines()
@@ -206,7 +209,7 @@ def _box(fields: list[str], place: str, names: list[str] | None) -> Box | BadBox
 
 def _label(number: str, names: list[str] | None) -> str | None:
     """The name of a class by its number; None if it has none."""
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > 9:
         return None
     if names is None:
         return str(int(number))

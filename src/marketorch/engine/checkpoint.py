@@ -1,4 +1,4 @@
-"""Saving without fear: written beside, flushed, renamed; the one before is kept.
+"""Saving without fear: written beside, flushed, renamed (`files`); the one before is kept.
 
 ``last.pt`` continues a run, ``previous.pt`` is its predecessor, ``best.safetensors`` is what
 evaluation and prediction load: weights, vocabulary and, in its metadata, the schema. Nothing
@@ -8,63 +8,30 @@ here can execute code from a file: ``torch.load`` runs with ``weights_only=True`
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 from torch import Tensor, nn
 
-from marketorch.errors import CheckpointError
+from marketorch.engine.files import write_atomically
+from marketorch.errors import CheckpointError, UserError
 
 LAST, PREVIOUS, BEST = "last.pt", "previous.pt", "best.safetensors"
-
-
-def write_atomically(
-    path: Path, write: Callable[[BinaryIO], object], keep: Path | None = None
-) -> None:
-    """Writes through a temporary file in the same folder, so ``path`` is either old or new.
-
-    ``keep`` is where the old one goes, once the new one is safe on disk.
-
-    Raises:
-        CheckpointError: the file could not be written (a full disk, say); ``path`` is untouched.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        if keep is not None and path.exists():
-            os.replace(path, keep)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        kept = f"The one already there, {path}, is unharmed." if path.exists() else ""
-        raise CheckpointError(
-            f"Could not write {path}: {_reason(error)} (is the disk full?). {kept}"
-        ) from error
-
-
-def _reason(error: BaseException) -> str:
-    """The operating system's own words, which torch's writer hides behind its exception."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return str(error).splitlines()[0]
 
 
 def save_last(folder: Path, state: dict[str, Any]) -> None:
     """Writes ``last.pt`` and keeps the former one as ``previous.pt``."""
     write_atomically(folder / LAST, lambda file: torch.save(state, file), keep=folder / PREVIOUS)
+
+
+def is_in(folder: Path) -> bool:
+    """Whether there is a checkpoint to continue from."""
+    return any((folder / name).exists() for name in (LAST, PREVIOUS))
 
 
 def load_last(folder: Path, warn: Callable[[str], None] = print) -> dict[str, Any]:
@@ -102,6 +69,25 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """Says that a checkpoint does not fit, where torch would say what it stumbled over.
+
+    Raises:
+        CheckpointError: names, shapes or kinds in ``path`` are not those of the run.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # a tokenizer raises this very class
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(
+            f"{path} does not fit the run's config: {type(error).__name__}: {reason}. Was it "
+            "written by another version, or changed?"
+        ) from error
+
+
 def save_best(folder: Path, task: nn.Module, metadata: dict[str, Any]) -> None:
     """Writes ``best.safetensors``: the task's state, with ``metadata`` as JSON beside it."""
     # A plain copy each: safetensors refuses tensors that share memory (tied weights) and tensors
@@ -109,7 +95,8 @@ def save_best(folder: Path, task: nn.Module, metadata: dict[str, Any]) -> None:
     plain = {"memory_format": torch.contiguous_format}
     tensors = {name: v.detach().cpu().clone(**plain) for name, v in task.state_dict().items()}
     header = {name: json.dumps(value) for name, value in metadata.items()}
-    write_atomically(folder / BEST, lambda file: file.write(to_safetensors(tensors, header)))
+    data = to_safetensors(tensors, header)
+    write_atomically(folder / BEST, lambda file: file.write(data))
 
 
 def load_best(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -124,9 +111,9 @@ def load_best(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             header = file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
+        return state, {name: json.loads(value) for name, value in header.items()}
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged or incomplete: {error}") from error
-    return state, {name: json.loads(value) for name, value in header.items()}
 
 
 def load_matching(task: nn.Module, state: dict[str, Tensor]) -> tuple[list[str], list[str]]:

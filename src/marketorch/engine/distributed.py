@@ -97,6 +97,15 @@ def reduce_sum(value: Tensor) -> Tensor:
     return value
 
 
+def largest(value: int, device: torch.device) -> int:
+    """Returns the largest of all ranks' values on every rank."""
+    if world_size() == 1:
+        return value
+    box = torch.tensor(value, device=device)
+    dist.all_reduce(box, dist.ReduceOp.MAX)
+    return int(box)
+
+
 def broadcast(value: Any) -> Any:
     """Returns rank 0's value on every rank (any object that pickles, between our own ranks)."""
     if world_size() == 1:

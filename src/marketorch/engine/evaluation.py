@@ -6,21 +6,27 @@ import math
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric, MetricCollection
 
 from marketorch.engine import distributed, loading
 from marketorch.engine.task import Batch, Dataset, Predictions, Task
 from marketorch.errors import ConfigError
 
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
+
 CPU = torch.device("cpu")
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Turns ``auto``, ``fp32`` or ``bf16`` into a dtype; auto is bf16 where the hardware has it."""
+    """Turns ``auto``, ``fp32`` or ``bf16`` into a dtype; auto is bf16 where the hardware has it.
+
+    Raises:
+        ConfigError: ``precision`` is none of the three.
+    """
     if precision not in ("auto", "fp32", "bf16"):
         raise ConfigError(f"trainer.precision is '{precision}'; expected auto, fp32 or bf16.")
     if precision == "bf16" or (precision == "auto" and has_bf16(device)):
@@ -31,7 +37,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 def has_bf16(device: torch.device) -> bool:
     """Whether ``device`` multiplies bf16 matrices in hardware."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 
@@ -96,6 +102,8 @@ def merge(metrics: MetricCollection) -> None:
     """
     if distributed.world_size() == 1:
         return
+    from torchmetrics import Metric  # which the metrics have imported by now
+
     # values() first brings the states of metrics that share an update up to date.
     whole = metrics.values(copy_state=False)
     members = [m for metric in whole for m in metric.modules() if isinstance(m, Metric)]
@@ -107,7 +115,8 @@ def merge(metrics: MetricCollection) -> None:
             if isinstance(values[0], list):
                 merged: Any = [part for value in values for part in value]
             else:
-                merged = torch.stack(values) if reduce is None else reduce(torch.stack(values))
+                stacked = torch.stack(values)
+                merged = reduce(stacked) if callable(reduce) else stacked
             setattr(metric, name, loading.to_device(merged, metric.device))
         metric._to_sync, metric._update_count = False, 1
 

@@ -13,7 +13,6 @@ from huggingface_hub import HfApi, snapshot_download
 
 from marketorch.errors import CheckpointError, UserError
 
-ADDRESS = "hf://"
 FILES = ["README.md", "config.yaml", "report.json", "checkpoints/best.safetensors"]
 FILES += ["evaluation/*.json"]
 FAILURES = (OSError, ValueError, HTTPError)  # of the network, of a name, of the hub's own answers
@@ -27,7 +26,7 @@ def fetch(address: str) -> Path:
     Raises:
         CheckpointError: there is no such repository, or it cannot be reached.
     """
-    name, _, revision = address.removeprefix(ADDRESS).partition("@")
+    name, _, revision = address.partition("://")[2].partition("@")
     try:
         return Path(snapshot_download(name, revision=revision or None, allow_patterns=FILES))
     except FAILURES as error:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
 from marketorch.engine import distributed
+from marketorch.engine.stopping import leave_signals_to_the_parent
 from marketorch.engine.task import Batch, Dataset
 
 POOL = 50  # batches sorted by length together: little padding, yet a different order each epoch
@@ -51,7 +52,7 @@ class Key(NamedTuple):
 def epoch_order(
     num_examples: int, batch_size: int, *, seed: int, epoch: int, lengths: Tensor | None = None
 ) -> list[np.ndarray]:
-    """Global batches of one epoch, shuffled; of similar length where ``lengths`` are given.
+    """Global batches of one epoch, shuffled; of similar length where ``lengths (N,)`` are given.
 
     Returns a list of index arrays; all but one have ``batch_size`` entries and together they hold
     every example exactly once.
@@ -104,8 +105,10 @@ class Fetcher:
 
     def __getitem__(self, key: Key) -> Batch:
         if self.whole:
-            return self.dataset.__getitems__(key.indices)
-        return self.collate([self._example(key, index) for index in key.indices])
+            batch: Batch = self.dataset.__getitems__(key.indices)
+        else:
+            batch = self.collate([self._example(key, index) for index in key.indices])
+        return batch
 
     def _example(self, key: Key, index: int) -> Any:
         seed = derive_seed(key.seed, key.epoch, index)
@@ -128,6 +131,7 @@ def load(
             batch_size=None,
             collate_fn=_as_it_is,
             num_workers=num_workers,
+            worker_init_fn=leave_signals_to_the_parent,
             pin_memory=device.type == "cuda",
         )
     for key, batch in zip(keys, batches, strict=True):

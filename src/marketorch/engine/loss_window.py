@@ -33,11 +33,11 @@ class LossWindow:
         return len(self.batches)
 
     def add(self, key: Key, weight: Tensor, sums: dict[str, Tensor]) -> None:
-        """Adds a batch."""
+        """Adds a batch: its weight ``()`` and sums ``()`` over its examples."""
         self.batches.append(BatchSums(key, weight, sums))
 
     def end_step(self, norm: Tensor) -> None:
-        """Notes, at the batch that ends a step, the gradient norm times the step's weight."""
+        """Notes, at the batch that ends a step, its gradient norm ``()`` times its weight."""
         self.batches[-1].sums[NORM] = norm
 
     def averages(

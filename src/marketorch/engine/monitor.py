@@ -27,6 +27,9 @@ class Monitor:
             evaluation is the best.
         mode: ``max`` or ``min``; None: as the task says.
         patience: evaluations in a row that may be no improvement; None: any number.
+
+    Raises:
+        ConfigError: ``mode`` or ``patience`` is no such value.
     """
 
     def __init__(
@@ -52,6 +55,8 @@ class Monitor:
         self.lower = self.mode == "min" if self.mode else task.lower_is_better
         name = (self.name or task.main_metric).removeprefix("val/")
         self.key = name if name == "last" else f"val/{name}"
+        if name in ("last", task.main_metric):
+            return  # and metrics, which take seconds to import, are built when they are fed
         measured = [str(key) for key in task.metrics()]
         families = tuple(f"{key}{mark}" for key in measured for mark in "/_@")
         known = {"last", task.main_metric, *measured}
@@ -62,7 +67,11 @@ class Monitor:
             )
 
     def improves(self, metrics: dict[str, float], step: int) -> bool:
-        """Updates the record with an evaluation; True if it is one to keep."""
+        """Updates the record with an evaluation; True if it is one to keep.
+
+        Raises:
+            ConfigError: it has no metric of that name.
+        """
         if self.key == "last" or not metrics:
             self.best = Best(None, step, metrics)
             return True

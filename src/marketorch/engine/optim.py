@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from marketorch.engine.muon import Muon
 from marketorch.errors import ConfigError
 
 Named = tuple[str, nn.Parameter]
+Group = dict[str, Any]  # parameters, and how they are updated
 OptimizerFactory = Callable[[nn.Module], list[Optimizer]]
 
 
@@ -96,8 +98,8 @@ def _split(module: nn.Module, named: list[Named]) -> tuple[list[Named], list[Nam
 
 
 def _adams(
-    groups: list[dict],
-    tables: list[dict],
+    groups: list[Group],
+    tables: list[Group],
     *,
     lr: float,
     betas: tuple[float, float],
@@ -129,7 +131,7 @@ def _groups(
     weight_decay: float,
     lr_scale: Mapping[str, float],
     no_decay: tuple[str, ...],
-) -> list[dict]:
+) -> list[Group]:
     """Parameter groups by (learning rate, decay), so that a group is one fused update."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in named:
@@ -150,7 +152,10 @@ def schedule(
     Args:
         kind: ``cosine``, ``linear`` or ``constant`` after the warm-up.
         warmup: share of the steps if below 1, else a number of steps.
-        final: factor at the last step.
+        final: factor at the last step; ``constant`` has none.
+
+    Raises:
+        ConfigError: ``kind`` is none of the three.
     """
     if kind not in ("cosine", "linear", "constant"):
         raise ConfigError(f"trainer.schedule is '{kind}'; expected cosine, linear or constant.")

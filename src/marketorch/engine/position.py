@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -14,6 +15,11 @@ class Position:
     step: int = 0
     seconds: float = 0.0
     examples: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+                raise ValueError(f"position.{name} is {value!r:.40}; expected a number from 0 up")
 
     @property
     def examples_per_second(self) -> float:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 
 from marketorch.engine import distributed
 from marketorch.errors import DataError
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 Batch = dict[str, Any]
 Row = dict[str, Any]
@@ -97,7 +99,13 @@ class Task(nn.Module):
         raise TypeError(f"{type(self).__name__} does not define predict")
 
     def metrics(self) -> MetricCollection:
-        """Returns fresh torchmetrics, whose keys are the project's metric names."""
+        """Returns fresh torchmetrics, whose keys are the project's metric names.
+
+        What takes seconds to import, torchmetrics and the modules that derive from it, is imported
+        here, so a training gets to its first step without it.
+        """
+        from torchmetrics import MetricCollection
+
         return MetricCollection({})
 
     def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:

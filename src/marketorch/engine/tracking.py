@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,8 @@ from rich.progress import (
 from rich.table import Table
 
 from marketorch.engine import distributed
-from marketorch.errors import ConfigError
+from marketorch.engine.files import write_atomically, writing
+from marketorch.errors import CheckpointError, ConfigError
 
 console = Console(soft_wrap=True)
 
@@ -30,16 +30,46 @@ console = Console(soft_wrap=True)
 def say(message: str) -> None:
     """Prints a line on the main rank."""
     if distributed.is_main():
-        console.print(message, highlight=False, markup=False)
+        console.print(printable(message), highlight=False, markup=False)
+
+
+def printable(text: str) -> str:
+    """The text as the console can print it: a name of a file may hold half a character."""
+    encoding = console.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Writes readable JSON, whole or not at all; what is not a finite number becomes null."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     text = json.dumps(finite(value), indent=2, allow_nan=False)
-    temporary.write_text(f"{text}\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(path, lambda file: file.write(f"{text}\n".encode()))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file that a run wrote. CheckpointError if it is damaged."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no JSON that can be read: {error}.") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path} holds {value!r:.40}; expected an object.")
+    return value
+
+
+@contextmanager
+def as_written(shown: str | Path) -> Iterator[None]:
+    """Around what uses the JSON of a run: an entry may be missing, or of another kind.
+
+    Raises:
+        CheckpointError: it is; ``shown`` names the run.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = f"{type(error).__name__}: {str(error)[:200]}"
+        raise CheckpointError(
+            f"{shown}: report.json or an evaluation is not as it was written: {reason}."
+        ) from error
 
 
 def finite(value: Any) -> Any:
@@ -82,7 +112,7 @@ class Tracker:
         if not self.main:
             return
         line = {"step": step} | {name: _plain(value) for name, value in values.items()}
-        with self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
         for write in self.backends:
             write(step, {k: v for k, v in line.items() if isinstance(v, (int, float))})
@@ -173,9 +203,21 @@ def open_backend(name: str, run_dir: Path) -> Any:
 
 def _keep_until(path: Path, step: int) -> None:
     """Drops the lines a killed run wrote after its last checkpoint; a new run starts empty."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() and step else []
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-    path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() and step else ""
+    kept = "".join(f"{line}\n" for line in text.splitlines() if _is_of(line, step))
+    write_atomically(path, lambda file: file.write(kept.encode()))
+
+
+def _is_of(line: str, step: int) -> bool:
+    """Whether a line was whole when the run was cut, and a run resumed at ``step`` has it too.
+
+    Of ``weights`` a line speaks once a run is over; every resumed run comes to that again.
+    """
+    try:
+        values = json.loads(line)
+        return values["step"] <= step and "weights" not in values
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):  # no whole line of ours
+        return False
 
 
 def _plain(value: Any) -> Any:
@@ -194,10 +236,12 @@ def format_number(value: Any) -> str:
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Prints one readable table; numbers are right-aligned."""
-    view = Table(title=title, title_justify="left", header_style="bold")
+    view = Table(title=printable(title), title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
-        view.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+        view.add_column(
+            printable(column), justify="left" if position == 0 else "right", overflow="fold"
+        )
     for row in rows:
-        view.add_row(*(format_number(value) for value in row))
+        view.add_row(*(printable(format_number(value)) for value in row))
     if distributed.is_main():
         console.print(view)

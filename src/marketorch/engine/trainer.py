@@ -22,10 +22,11 @@ from marketorch.engine.evaluation import autocast, evaluate, predict_all, resolv
 from marketorch.engine.loss_window import LossWindow
 from marketorch.engine.monitor import Best, Monitor
 from marketorch.engine.position import Position
+from marketorch.engine.stopping import StopSignals
 from marketorch.engine.task import Batch, Dataset, Step, Task, check_not_empty, prepare
 from marketorch.engine.tracking import Tracker, say
 from marketorch.engine.update import Update
-from marketorch.errors import ConfigError
+from marketorch.errors import ConfigError, Interrupted
 
 
 class Trainer:
@@ -54,6 +55,9 @@ class Trainer:
         mode: ``max`` or ``min``; None: as the task says.
         backends: further places to log to, see `Tracker`.
         on_event: called as ``on_event(name, trainer)`` at ``start log evaluate save end``.
+
+    Raises:
+        ConfigError: a value that is none of those.
     """
 
     def __init__(
@@ -127,6 +131,7 @@ class Trainer:
         Raises:
             NonFiniteError: the loss or gradient became NaN or infinite.
             CheckpointError: a checkpoint could not be read or written.
+            Interrupted: SIGTERM or Ctrl-C came; the run is saved after the step it came in.
         """
         check_not_empty(train, "train")
         if validation is not None:
@@ -140,10 +145,11 @@ class Trainer:
         self._build(optimizer, state)
         self._event("start")
         try:
-            if self.position.step >= self.total_steps and not state:
-                self._evaluate_and_save()
-            while not self._finished():
-                self._run_epoch(self.position.epoch, start=self.position.batch)
+            with StopSignals() as self.signals:
+                if self.position.step >= self.total_steps and not state:
+                    self._evaluate_and_save()
+                while not self._finished():
+                    self._run_epoch(self.position.epoch, start=self.position.batch)
             self._check_and_log()
             self._finish()
         finally:
@@ -195,14 +201,16 @@ class Trainer:
         self._tick()
         if step % self.log_every == 0:
             self._check_and_log()
-        out_of_time = self._out_of_time()
+        out_of_time, interrupted = self._out_of_time(), self._interrupted()
         due = step % self.eval_every == 0 if self.eval_every else ends_epoch
         if due or final or out_of_time:
             self._evaluate_and_save()
-        elif self.save_every and step % self.save_every == 0:
+        elif interrupted or (self.save_every and step % self.save_every == 0):
             self._check_and_log()
             self._save()
         self.time_is_over = out_of_time
+        if interrupted:
+            raise interrupted
 
     # -- parts of fit -------------------------------------------------------------------------
 
@@ -211,8 +219,9 @@ class Trainer:
         if state is None:
             prepare(self.task, train)
         else:
-            resuming.announce_changes(state, self.record)
-            self.task.load_state_dict(state["task"])
+            with checkpoint.fitting(self.checkpoints):
+                resuming.announce_changes(state, self.record)
+                self.task.load_state_dict(state["task"])
         hardware.lay_out(self.task, self.device, self.channels_last)
 
     def _build(self, factory: optim.OptimizerFactory, state: dict[str, Any] | None) -> None:
@@ -230,8 +239,10 @@ class Trainer:
         self.wrapped = distributed.wrap(self.task, self.device) if trainable else self.task
         self.position, self.window, self.time_is_over = Position(), LossWindow(), False
         if state is not None:
-            self.update.restore(state)
-            self.position, self.monitor.best = Position(**state["position"]), Best(**state["best"])
+            with checkpoint.fitting(self.checkpoints):
+                self.update.restore(state)
+                self.position = Position(**state["position"])
+                self.monitor.best = Best(**state["best"])
         self.started = time.perf_counter() - self.position.seconds
         steps, start = self.total_steps, self.position.step
         self.tracker = Tracker(
@@ -336,6 +347,18 @@ class Trainer:
         if distributed.world_size() > 1 and self.position.step % self.log_every:
             return False
         return bool(distributed.broadcast(self.position.seconds >= 60 * self.max_minutes))
+
+    def _interrupted(self) -> Interrupted | None:
+        """What a signal to any rank ends the run with; several GPUs agree at log steps only."""
+        step, several = self.position.step, distributed.world_size() > 1
+        if several and self.device.type == "cuda" and step % self.log_every:
+            return None
+        number = distributed.largest(self.signals.received, self.device)
+        return (
+            Interrupted(f"saved after step {step} of {self.total_steps}", number)
+            if number
+            else None
+        )
 
     def _finished(self) -> bool:
         done = self.position.step >= self.total_steps

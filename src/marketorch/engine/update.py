@@ -99,7 +99,12 @@ class Update:
         return {"optimizers": [o.state_dict() for o in self.optimizers], "ema": self.ema}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continues from what `state` returned. ConfigError if the recipe is another one."""
+        """Continues from what `state` returned.
+
+        Raises:
+            ConfigError: the recipe is another one.
+            ValueError: what an optimizer keeps of a parameter has another shape.
+        """
         same_ema = (self.ema is None) == (state["ema"] is None)
         if not same_ema or len(self.optimizers) != len(state["optimizers"]):
             raise ConfigError(
@@ -108,9 +113,21 @@ class Update:
             )
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+            check_shapes(optimizer)
         if self.ema is not None:
             for name, value in state["ema"].items():
                 self.ema[name].copy_(value)
+
+
+def check_shapes(optimizer: torch.optim.Optimizer) -> None:
+    """Raises ValueError for averages of another shape than their parameter; torch takes any."""
+    for parameter, kept in optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
+                raise ValueError(
+                    f"an optimizer's {name} has the shape {tuple(value.shape)}, "
+                    f"its parameter {tuple(parameter.shape)}"
+                )
 
 
 def running_statistics(module: nn.Module) -> dict[str, Tensor]:

@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from marketorch.listening.tables import ALL, BAD, GOOD
-from marketorch.plots import ACCENT, INK, QUIET, save
+from marketorch.plots import ACCENT, INK, QUIET, blank, save
 
 SHOWN = 10  # brands, and scenes, in a panel
 LINES = 5  # brands over time
@@ -114,8 +112,7 @@ def share_of_voice(voices: pd.DataFrame, axes: Any) -> None:
     for row, own in zip(rows, table.itertuples(), strict=True):
         axes.text(own.share_of_voice, row + 0.2, f" {own.posts:,}", va="center", fontsize=8)
     _named_rows(axes, rows, table["brand"])
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    _in_per_cent(axes.xaxis)
     axes.set_xlabel("share (number: posts)")
     axes.legend(frameon=False, fontsize=8, loc="lower right")
 
@@ -191,6 +188,14 @@ def steadied(values: pd.Series, counts: pd.Series) -> pd.Series:
     return sums["all"] / sums["number"].where(sums["number"] > 0)
 
 
+def _in_per_cent(axis: Any) -> None:
+    """Names shares on an axis."""
+    from matplotlib.ticker import MaxNLocator  # see `plots`
+
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(lambda value, _: f"{value:.0%}")
+
+
 def _scaled(axes: Any, column: str) -> None:
     """The axis of what is shown over time."""
     if column == "tone":
@@ -201,10 +206,11 @@ def _scaled(axes: Any, column: str) -> None:
         axes.set_ylabel("posts" if column == "posts" else "share")
         axes.set_ylim(bottom=-0.03 * axes.get_ylim()[1])
     if column == "posts":
+        from matplotlib.ticker import MaxNLocator
+
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     elif axes.get_ylabel() == "share":
-        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        _in_per_cent(axes.yaxis)
     elif axes.get_ylim()[0] < 0:
         axes.axhline(0, color=QUIET, linewidth=1, zorder=0)
 
@@ -274,7 +280,7 @@ def _colour_of(label: str, number: int) -> str:
 
 def picture(panel: Panel) -> bytes:
     """A panel by itself, as a PNG."""
-    figure = Figure(figsize=SIZE)
+    figure = blank(*SIZE)
     axes = figure.subplots()
     _drawn(axes, panel)
     stream = io.BytesIO()
@@ -286,7 +292,7 @@ def overview(found: Sequence[Panel], title: str, path: Path) -> Path:
     """All panels on one sheet; it says so if there is none."""
     columns = min(3 if len(found) < 10 else 4, max(1, len(found)))
     rows = max(1, -(-len(found) // columns))
-    figure = Figure(figsize=(SIZE[0] * columns, SIZE[1] * rows + 0.6))
+    figure = blank(SIZE[0] * columns, SIZE[1] * rows + 0.6)
     places = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in places[len(found) :]:
         axes.axis("off")

@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from marketorch import config as configs
-from marketorch.engine.checkpoint import BEST, write_atomically
+from marketorch.engine.checkpoint import BEST
+from marketorch.engine.files import write_atomically
 from marketorch.engine.tracking import counting, say, write_json
 from marketorch.errors import ConfigError, DataError
 from marketorch.listening.listener import Listener
@@ -158,8 +159,9 @@ class Parts:
             return
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:  # cut short
+        except (ValueError, RecursionError):  # cut short
             found = {}
+        found = found if isinstance(found, dict) else {}
         if differing := [key for key in plan if found.get(key) != plan[key]]:
             raise ConfigError(
                 f"{self.folder} holds parts of another analysis: its {', '.join(differing)} "

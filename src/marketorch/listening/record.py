@@ -33,6 +33,7 @@ FACE = [*BOX, ("angle", pa.float64()), ("score", pa.float64())]
 FACE += [("emotion", pa.struct(ANSWER)), ("smile", pa.struct(ANSWER))]
 NEAR = [("face", pa.int32()), ("brand", pa.int32()), ("name", pa.string())]
 NEAR += [("distance", pa.float64())]
+MAYBE = ("emotion", "smile")  # of a face: null where nobody has asked
 FAULT = [("part", pa.string()), ("reason", pa.string())]
 
 SCHEMA = pa.schema(
@@ -70,8 +71,13 @@ def to_json(post: Record) -> str:
 
 
 def from_json(line: str) -> Record:
-    """The record that `to_json` wrote. DataError if it is of another version."""
-    post: Record = json.loads(line)
+    """The record that `to_json` wrote. DataError if it is none, or of another version."""
+    try:
+        post = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"this record is no JSON: {error}.") from error
+    if not isinstance(post, dict):
+        raise DataError(f"this record is {post!r:.40}; expected an object.")
     _check_version(post.get("schema_version"), "this record")
     return post
 
@@ -79,11 +85,6 @@ def from_json(line: str) -> Record:
 def to_table(records: Sequence[Record]) -> pa.Table:
     """Records as a table of `SCHEMA`."""
     return pa.Table.from_pylist(list(records), schema=SCHEMA)
-
-
-def from_table(table: pa.Table) -> list[Record]:
-    """The records that `to_table` made a table of."""
-    return table.to_pylist()
 
 
 def read_records(source: Any, at_once: int = 1024) -> Iterator[list[Record]]:
@@ -108,20 +109,47 @@ def _batches(source: Any, at_once: int) -> Iterable[pa.RecordBatch]:
         file = pq.ParquetFile(source)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{source} is no Parquet file that can be read: {error}.") from error
-    _check_names(file.schema_arrow.names, str(source))
-    return file.iter_batches(at_once, columns=SCHEMA.names)
+    return _in_file(file, str(source), at_once)
 
 
-def _as_records(frame: Any) -> pa.Table:
+def _in_file(file: pq.ParquetFile, shown: str, at_once: int) -> Iterator[pa.RecordBatch]:
+    """Yields the records of a file. DataError where it turns out to be damaged."""
+    try:
+        _check_names(file.schema_arrow.names, shown)
+        for batch in file.iter_batches(at_once, columns=SCHEMA.names):
+            yield from _as_records(pa.Table.from_batches([batch]), shown).to_batches()
+    except (pa.ArrowException, OSError, UnicodeError) as error:
+        raise DataError(f"{shown} is damaged: {str(error).splitlines()[0]}.") from error
+
+
+def _as_records(frame: Any, shown: str = "the table") -> pa.Table:
     """A table or a data frame as a table of `SCHEMA`, its columns in order."""
     names = frame.column_names if isinstance(frame, pa.Table) else list(frame.columns)
-    _check_names(names, "the table")
+    _check_names(names, shown)
     try:
         if isinstance(frame, pa.Table):
-            return frame.select(SCHEMA.names).cast(SCHEMA)
-        return pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA, preserve_index=False)
+            table = frame.select(SCHEMA.names).cast(SCHEMA)
+            table.validate(full=True)
+        else:
+            table = pa.Table.from_pandas(frame[SCHEMA.names], schema=SCHEMA, preserve_index=False)
     except (pa.ArrowException, UnicodeError) as error:
-        raise DataError(f"the table holds no records of posts: {error}.") from error
+        raise DataError(f"{shown} holds no records of posts: {error}.") from error
+    for name, column in zip(SCHEMA.names, table.columns, strict=True):
+        if any(map(_has_holes, column.chunks)):
+            raise DataError(f"{shown}: a value within the column '{name}' is null.")
+    return table
+
+
+def _has_holes(values: pa.Array) -> bool:
+    """Whether a value within a list or an answer is null, as none is that `to_table` wrote."""
+    if pa.types.is_list(values.type):
+        inner = values.flatten()
+        return bool(inner.null_count) or _has_holes(inner)
+    if not pa.types.is_struct(values.type):
+        return False
+    names = [field.name for field in values.type]
+    parts = zip(names, values.drop_null().flatten(), strict=True)
+    return any((part.null_count and name not in MAYBE) or _has_holes(part) for name, part in parts)
 
 
 def _check_names(names: Sequence[str], shown: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from marketorch.engine.checkpoint import write_atomically
+from marketorch.engine.files import write_atomically
 from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError
 from marketorch.listening import figures, tables

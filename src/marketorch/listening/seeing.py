@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from marketorch.data.boxes import letterboxed
-from marketorch.data.faces import Face, FaceFinder, crop
+from marketorch.data.faces import Face, FaceFinder, check_not_a_strip, crop
 from marketorch.data.photos import Mode, decode, in_mode
 from marketorch.data.pictures import MODES, Pixels, fitted
 from marketorch.errors import DataError
@@ -25,7 +25,6 @@ from marketorch.runs import Run
 
 MAX_PIXELS = 50_000_000  # of a photo; in memory a pixel has three bytes
 MAX_BYTES = 2**27  # of a file
-LONGEST = 10  # times as long as wide; to search a longer strip for faces would take minutes
 THREADS = 2
 MIN_FACE = 0.08  # of a photo's shorter side: 40 pixels of 500; smaller ones show little
 THE_PHOTO = "the photo"  # its name in messages; whose it is, the record says
@@ -127,12 +126,7 @@ def form_of(run: Run) -> Form:
 def pixels_of(source: Any, max_pixels: int) -> Pixels:
     """A photo ``(H, W, 3)`` uint8. DataError says why it is none that can be used."""
     photo = _as_colour(source) if isinstance(source, np.ndarray) else _decoded(source, max_pixels)
-    height, width = photo.shape[:2]
-    if max(height, width) > LONGEST * min(height, width):
-        raise DataError(
-            f"{THE_PHOTO} has {width:,} × {height:,} pixels; at most {LONGEST} times as long as "
-            "wide is read."
-        )
+    check_not_a_strip(photo, THE_PHOTO)
     return photo
 
 

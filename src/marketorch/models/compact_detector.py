@@ -191,7 +191,7 @@ def grid_points(side: int, strides: Sequence[int], device: torch.device) -> Tens
 
 
 def varifocal_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Sum of the cross-entropies against soft targets.
+    """Sum of the cross-entropies ``()`` against soft targets of any shape (Zhang et al. 2021).
 
     What is there weighs as much as its target, what is not the less the surer that is known.
     """

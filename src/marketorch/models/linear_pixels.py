@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from marketorch.errors import ConfigError
@@ -62,6 +61,8 @@ class LinearPixels(nn.Module):
 
     def fit(self, train: Any) -> None:
         """Fits the regression on the labelled images of ``train``."""
+        from sklearn.linear_model import LogisticRegression  # seconds, which only a fit costs
+
         known = train.labels >= 0
         images, labels = train.images[known], train.labels[known]
         found = torch.cat([self.features(part) for part in images.split(1024)])

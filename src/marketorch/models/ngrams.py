@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import load as from_bytes
 from safetensors.torch import save as to_bytes
 from scipy.sparse import csr_matrix, diags
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from marketorch.data.ragged import TokenDataset
@@ -166,6 +165,8 @@ class NgramTable(nn.Module):
         rows = (diags(1 / norms) @ scaled if self.normalise else scaled).tocsr()
         if len(np.unique(labels)) < 2:  # a class that this sample lacks
             return np.zeros(matrix.shape[1]), np.float64(-5.0)
+        from sklearn.linear_model import LogisticRegression  # seconds, which only a fit costs
+
         model = LogisticRegression(
             C=self.inverse_penalty, class_weight=self.class_weight, max_iter=300, tol=1e-4
         )

@@ -103,7 +103,7 @@ class PairwiseLogistic(nn.Module):
         self.pairs[:, self.first, self.second] = parts[3]
 
     def _design(self, numbers: Tensor, categories: Tensor) -> tuple[csr_matrix, np.ndarray]:
-        """What the logits are linear in ``(N, columns)``, each column times its scale, and these."""
+        """What the logits are linear in ``(N, columns)``, each column scaled, and the scales."""
         levels = self._levels(categories)
         hot = levels[:, self.hot.numpy()]
         meeting = hstack([csr_matrix(numbers.numpy()), hot], "csc")
@@ -111,7 +111,7 @@ class PairwiseLogistic(nn.Module):
         parts = [csr_matrix(numbers.numpy()), curves, levels, self._products(meeting)]
         widths = [part.shape[1] for part in parts]
         scaled = [scale * part for scale, part in zip(self.scales, parts, strict=True)]
-        return hstack(scaled, "csr"), np.repeat(np.float32(self.scales), widths)
+        return hstack(scaled, "csr"), np.repeat(np.array(self.scales, np.float32), widths)
 
     def _levels(self, categories: Tensor) -> csr_matrix:
         """A one for each level that a row has ``(N, L)``."""

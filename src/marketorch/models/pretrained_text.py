@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModel, AutoTokenizer
 
 from marketorch.data.ragged import PAD, Ragged
 from marketorch.errors import ConfigError
@@ -24,6 +23,8 @@ class CheckpointTokenizer:
     fitted = True
 
     def __init__(self, name: str, max_length: int) -> None:
+        from transformers import AutoTokenizer  # seconds, and others only ask for this class
+
         self.tokenizer: Any = AutoTokenizer.from_pretrained(name, use_fast=True)
         self.max_length = max_length
         own = self.tokenizer
@@ -78,6 +79,8 @@ class PretrainedText(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        from transformers import AutoModel
+
         try:
             self.tokenizer = CheckpointTokenizer(name, max_length)
             self.backbone: Any = AutoModel.from_pretrained(name)

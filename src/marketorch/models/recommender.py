@@ -58,7 +58,7 @@ class VectorRecommender(Recommender):
     """A recommender that is trained, and whose scores are products of two vectors."""
 
     def positives(self, batch: dict[str, Tensor]) -> Positives:
-        """What a training batch teaches."""
+        """What a training batch teaches: its queries ``(Q, D)`` and their targets ``(P,)``."""
         raise NotImplementedError
 
     def query(self, batch: dict[str, Tensor]) -> Tensor:

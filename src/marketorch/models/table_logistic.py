@@ -14,7 +14,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.sparse import csr_matrix, hstack
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from marketorch.models.table_features import starts
@@ -59,6 +58,8 @@ class TableLogistic(nn.Module):
 
     def fit(self, train: Any) -> None:
         """Fits the regression on the labelled rows of ``train``."""
+        from sklearn.linear_model import LogisticRegression  # seconds, which only a fit costs
+
         known = train.labels >= 0
         numbers, categories = train.numbers[known], train.categories[known]
         filled = numbers.double()
@@ -94,8 +95,11 @@ class TableLogistic(nn.Module):
         return logits + self.levels[categories + self.offsets].sum(1)
 
 
-def coefficients(model: LogisticRegression, num_classes: int) -> tuple[Tensor, Tensor]:
-    """Weights ``(K, D)`` and biases ``(K,)``; a class that was not there is never the answer."""
+def coefficients(model: Any, num_classes: int) -> tuple[Tensor, Tensor]:
+    """Weights ``(K, D)`` and biases ``(K,)`` of a regression of scikit-learn.
+
+    A class that was not there is never the answer.
+    """
     weight = torch.from_numpy(model.coef_).float()
     bias = torch.from_numpy(model.intercept_).float()
     if len(weight) == 1:  # two classes share one regression

@@ -183,7 +183,10 @@ class TextTransformer(nn.Module):
 
 
 def crop(tokens: Tensor, window: int) -> Tensor:
-    """Keeps the first two thirds and the last third of ``window`` tokens of each longer text."""
+    """Keeps the first two thirds and the last third of ``window`` tokens of each longer text.
+
+    ``(B, L)`` to ``(B, window)``; a batch that is no longer stays as it is.
+    """
     if tokens.shape[1] <= window:
         return tokens
     excess = ((tokens != PAD).sum(1, keepdim=True) - window).clamp_min(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -41,14 +42,26 @@ def named(name: str, weights: str | None) -> str | None:
 
 
 def read(path: str) -> dict[str, Tensor]:
-    """The tensors in a file; nothing in it is executed. ConfigError: there is no such file."""
+    """The tensors in a file; nothing in it is executed.
+
+    Raises:
+        ConfigError: there is no such file, it is damaged or holds something else.
+    """
     if not Path(path).exists():
         raise ConfigError(f"model.weights: {path} does not exist.")
-    if path.endswith(".safetensors"):
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    tensors: dict[str, Tensor] = state.get("state_dict", state.get("model", state))
-    return tensors
+    try:
+        if path.endswith(".safetensors"):
+            return load_file(path)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises a dozen kinds here, depending on the damage
+        raise ConfigError(
+            f"model.weights: {path} is damaged, or no file of weights: {type(error).__name__}."
+        ) from error
+    if isinstance(state, dict):
+        state = state.get("state_dict", state.get("model", state))
+    if not isinstance(state, dict) or not all(isinstance(own, Tensor) for own in state.values()):
+        raise ConfigError(f"model.weights: {path} holds a {type(state).__name__}, not tensors.")
+    return state
 
 
 def fit(network: nn.Module, state: dict[str, Tensor], source: str) -> None:

@@ -12,8 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.sparse import csr_matrix
-from sklearn.linear_model import LogisticRegression
-from sklearn.utils.extmath import randomized_svd
 from torch import Tensor, nn
 
 from marketorch.data.ragged import Ragged, TokenDataset
@@ -76,6 +74,8 @@ def fit_head(head: nn.Linear, states: Tensor, labels: Tensor, inverse_penalty: f
         labels: ``(N,)``; every class must occur.
         inverse_penalty: scikit-learn's C, on states of unit variance.
     """
+    from sklearn.linear_model import LogisticRegression  # seconds, which only a fit costs
+
     mean, std = states.mean(0), states.std(0).clamp_min(1e-6)
     model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=1000)
     model.fit(((states - mean) / std).numpy(), labels.numpy())
@@ -96,6 +96,8 @@ def ppmi_vectors(
         window: how far apart two tokens of a pair may be; nearer pairs count more.
         smoothing: exponent on the context's frequency, which tames rare contexts.
     """
+    from sklearn.utils.extmath import randomized_svd
+
     counts = _cooccurrence(tokens, vocab_size, window)
     totals = np.asarray(counts.sum(1)).ravel()
     context = totals**smoothing / (totals**smoothing).sum()

@@ -6,7 +6,6 @@ does all that says where on this machine something lies.
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from marketorch import config as configs
 from marketorch.engine.checkpoint import BEST
 from marketorch.engine.hub import push_to_hub
-from marketorch.engine.tracking import say, write_json
+from marketorch.engine.tracking import as_written, read_json, say, write_json
 from marketorch.errors import CheckpointError, ConfigError
 from marketorch.models.torchvision_weights import is_file
 from marketorch.runs import CONFIG, find_run
@@ -31,25 +30,27 @@ def export_hub(path: str | Path, output: str | Path, push: str | None = None) ->
 
     Raises:
         ConfigError: ``output`` holds something already, or the run needs files of this machine.
-        CheckpointError: ``path`` is not a finished run.
+        CheckpointError: ``path`` is not a finished run, or what it has recorded is damaged.
     """
     run_dir, folder = find_run(path), Path(output)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"output={output} holds something already; choose another folder.")
     if not (run_dir / REPORT).exists():
         raise CheckpointError(f"run={path} is not a finished run: it has no {REPORT}.")
-    config = portable(configs.plain(configs.load(run_dir / CONFIG)))
-    report = read_json(run_dir / REPORT)
+    own = configs.load(run_dir / CONFIG)
+    configs.check(own)
+    config, report = portable(configs.plain(own)), read_json(run_dir / REPORT)
     report.pop("run_dir", None)
     evaluations = {file.stem: read_json(file) for file in (run_dir / "evaluation").glob("*.json")}
-    card = model_card(config, report, evaluations, push)
+    with as_written(run_dir):
+        card = model_card(config, report, evaluations, push)
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(run_dir / "checkpoints" / BEST, folder / "checkpoints" / BEST)
     configs.save(config, folder / CONFIG)
     write_json(folder / REPORT, report)
     for split, result in evaluations.items():
         write_json(folder / "evaluation" / f"{split}.json", result)
-    (folder / CARD).write_text(card, encoding="utf-8")
+    (folder / CARD).write_text(card, encoding="utf-8", errors="replace")
     say(f"written   {folder}: read its {CARD} before you share it")
     if push:
         say(f"pushed    {push_to_hub(folder, push)}")
@@ -93,8 +94,3 @@ def without_paths(value: Any, data_dir: str) -> Any:
     elif path.is_absolute() or text.startswith(("~", "..")):
         text = path.name
     return f"{key}{equals}{text}"
-
-
-def read_json(path: Path) -> Any:
-    """The value in a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))

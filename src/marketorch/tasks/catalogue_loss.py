@@ -31,7 +31,7 @@ def full_softmax(model: VectorRecommender, positives: Positives) -> Tensor:
     if positives.repeats is not None:  # p = fresh · softmax + repeated
         fresh, repeated = positives.repeats.unbind(1)
         odds = repeated - fresh
-    loss: Tensor = _Softmax.apply(
+    loss: Tensor = _Softmax.apply(  # type: ignore[no-untyped-call]
         positives.queries, weight, bias, positives.rows, positives.targets, odds
     )
     return loss if fresh is None else loss - fresh.sum()
@@ -108,6 +108,9 @@ class CatalogueLoss(nn.Module):
         popularity: items are drawn in proportion to their count to this power; 0: all alike.
         in_batch: for ``sampled_softmax``, take the batch's own targets as negatives as well.
         calibration: t of gBCE, between 0 and 1.
+
+    Raises:
+        ConfigError: ``kind`` is none of the three, or, when called, the model cannot have it.
     """
 
     counts: Tensor
@@ -150,7 +153,7 @@ class CatalogueLoss(nn.Module):
         self.summed = True
 
     def forward(self, model: VectorRecommender, positives: Positives) -> Tensor:
-        """Sum over the positives."""
+        """Sum ``()`` over the positives."""
         if self.kind == "softmax":
             if getattr(model, "sparse", False):
                 raise ConfigError(

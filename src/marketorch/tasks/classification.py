@@ -8,26 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MetricCollection
-from torchmetrics.classification import (
-    MulticlassAccuracy,
-    MulticlassAUROC,
-    MulticlassCalibrationError,
-    MulticlassF1Score,
-    MulticlassRecall,
-)
-from torchmetrics.wrappers import ClasswiseWrapper
 
 from marketorch import plots
 from marketorch.data.splits import UNLABELLED
-from marketorch.engine.metrics import Brier, LogLoss
 from marketorch.engine.task import Batch, Predictions, Row, Task
 from marketorch.errors import DataError
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 class Classification(Task):
@@ -101,6 +94,8 @@ class Classification(Task):
 
     def metrics(self) -> MetricCollection:
         """Accuracy, macro-F1, recall a class, AUROC, log-loss, Brier and calibration error."""
+        from marketorch.tasks.classification_metrics import classification_metrics
+
         return classification_metrics(self.classes)
 
     def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:
@@ -155,24 +150,6 @@ def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Ten
             reduction="sum",
         )
         / members
-    )
-
-
-def classification_metrics(classes: Sequence[str]) -> MetricCollection:
-    """The metrics of every classifier, from probabilities ``(B, C)`` and labels ``(B,)``."""
-    number = len(classes)
-    recall = MulticlassRecall(number, average="none")
-    return MetricCollection(
-        {
-            "accuracy": MulticlassAccuracy(number, average="micro"),
-            "f1_macro": MulticlassF1Score(number, average="macro"),
-            "auroc": MulticlassAUROC(number, average="macro"),
-            "log_loss": LogLoss(),
-            "brier": Brier(),
-            "ece": MulticlassCalibrationError(number, n_bins=15),
-            "recall": ClasswiseWrapper(recall, labels=list(classes), prefix="recall/"),
-        },
-        compute_groups=False,
     )
 
 

@@ -16,11 +16,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
 
 from marketorch.data.box_augmentation import BoxAugmentation
 from marketorch.data.box_photos import SIDES
@@ -28,13 +27,9 @@ from marketorch.data.boxes import BoxDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.errors import DataError
 from marketorch.tasks import detection_figures as figures
-from marketorch.tasks.detection_metrics import (
-    MeanAP,
-    Presence,
-    best_threshold,
-    matched,
-    presence,
-)
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 NOTHING = "nothing"  # the label of a photo in which nothing was found
 
@@ -90,6 +85,10 @@ class Detection(Task):
 
     def metrics(self) -> MetricCollection:
         """COCO's mean average precision, and how well is told which brands are in a photo."""
+        from torchmetrics import MetricCollection
+
+        from marketorch.tasks.detection_metrics import MeanAP, Presence
+
         return MetricCollection(
             {
                 "map": MeanAP(self.classes),
@@ -110,6 +109,8 @@ class Detection(Task):
         """Chooses the score from which a detection counts."""
         if not self.calibration or validation.labels is None:
             return False
+        from marketorch.tasks.detection_metrics import best_threshold, presence
+
         number = len(self.classes)
         surest = presence(predictions["scores"], predictions["labels"], number)
         there = torch.stack([torch.bincount(n, minlength=number) > 0 for n in validation.labels])
@@ -120,6 +121,8 @@ class Detection(Task):
 
     def figures(self, collected: Predictions, dataset: BoxDataset, folder: Path) -> Sequence[Path]:
         """Precision over recall, share of voice, and photos with what was found and missed."""
+        from marketorch.tasks.detection_metrics import matched
+
         if dataset.labels is None:
             raise DataError(
                 "The boxes of these photos are not known before they are drawn: evaluate "

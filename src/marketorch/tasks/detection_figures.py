@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from marketorch.data.boxes import BoxDataset
-from marketorch.plots import ACCENT, INK, QUIET, save
+from marketorch.plots import ACCENT, INK, QUIET, blank, save
 
 TRUE, FALSE = "#3a9d5d", "#c0392b"
 SHOWN = 12  # photos in a gallery
@@ -44,7 +42,7 @@ def precision_recall(right: Tensor, scores: Tensor, number: int, folder: Path) -
     order = scores.flatten().argsort(descending=True)
     hits = right.flatten()[order].cumsum(0).double()
     precision = hits / torch.arange(1, len(hits) + 1)
-    figure = Figure(figsize=(4.6, 4.2))
+    figure = blank(4.6, 4.2)
     axes = figure.subplots()
     axes.plot(hits / max(number, 1), precision, color=ACCENT)
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
@@ -58,7 +56,7 @@ def share_of_voice(there: Tensor, found: Tensor, classes: Sequence[str], folder:
     shares = [counts / counts.sum().clamp_min(1) for counts in (there, found)]
     order = shares[0].argsort()
     rows = torch.arange(len(classes))
-    figure = Figure(figsize=(5.2, 1.2 + 0.24 * len(classes)))
+    figure = blank(5.2, 1.2 + 0.24 * len(classes))
     axes = figure.subplots()
     axes.barh(rows + 0.2, shares[0][order], 0.4, color=QUIET, label="annotated")
     axes.barh(rows - 0.2, shares[1][order], 0.4, color=ACCENT, label="detected")
@@ -120,9 +118,11 @@ def gallery(
     images: Sequence[Tensor], marks: Sequence[Sequence[Marked]], title: str, path: Path
 ) -> Path:
     """Photos ``(3, S, S)`` uint8 side by side with their boxes."""
+    from matplotlib.patches import Rectangle  # see `plots`
+
     columns = min(4, len(images))
     rows = -(-len(images) // columns)
-    figure = Figure(figsize=(3 * columns, 3 * rows + 0.4))
+    figure = blank(3 * columns, 3 * rows + 0.4)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels:
         axes.axis("off")

@@ -32,7 +32,7 @@ class MeanAP(MeanAveragePrecision):
         self.names = list(classes)
         self.add_state("index", [], dist_reduce_fx=None)
 
-    def update(
+    def update(  # type: ignore[override]
         self, found: Mapping[str, Tensor], true: Mapping[str, Tensor], index: Tensor
     ) -> None:
         """Takes boxes, scores and labels of detections; boxes and labels of what is there.
@@ -149,7 +149,7 @@ class Matching(Metric):
 
 
 def unpadded(batch: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """One dictionary a photo, as torchmetrics reads them."""
+    """One dictionary a photo, as torchmetrics reads them: ``(B, D, …)`` to B of ``(n, …)``."""
     kept = batch["labels"] >= 0
     return [
         {name: values[photo][kept[photo]] for name, values in batch.items()}

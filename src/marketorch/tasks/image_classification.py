@@ -99,7 +99,7 @@ class ImageClassification(Classification):
         return self.normal(batch["images"].float() / 255)
 
     def normal(self, images: Tensor) -> Tensor:
-        """Images between 0 and 1, to zero mean and unit spread over the training split."""
+        """Images ``(B, C, S, S)`` of 0 to 1, to the training split's zero mean and unit spread."""
         return (images - self.mean) / self.std
 
     # -- training and prediction --------------------------------------------------------------
@@ -123,7 +123,8 @@ class ImageClassification(Classification):
     def targets(self, batch: Batch) -> Tensor:
         """Shares of the classes ``(B, K)``, followed by those of the votes if these are learnt."""
         if self.voted and "votes" in batch:
-            return batch["votes"].float()
+            shares: Tensor = batch["votes"].float()
+            return shares
         labels = batch["labels"]
         known = (labels != UNLABELLED)[:, None]
         hard = F.one_hot(labels.clamp_min(0), len(self.classes)).float() * known

@@ -8,18 +8,19 @@ cost saved. A classification run starts from the result with ``init_from`` or ``
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 
 from marketorch.data.ragged import TokenDataset
 from marketorch.data.text import TextDataset
-from marketorch.engine.metrics import MeanOfSums
 from marketorch.engine.task import Batch, Predictions, Step, Task
 from marketorch.models.tokenizer import CLS, MASK, tokenise
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 class MaskedLanguage(Task):
@@ -86,8 +87,13 @@ class MaskedLanguage(Task):
 
     def metrics(self) -> MetricCollection:
         """Log-loss and accuracy a hidden token."""
-        metrics = {"log_loss": MeanOfSums(), "accuracy": MeanOfSums()}
-        return MetricCollection(metrics, compute_groups=False)
+        from torchmetrics import MetricCollection
+
+        from marketorch.engine.metrics import MeanOfSums
+
+        return MetricCollection(
+            {"log_loss": MeanOfSums(), "accuracy": MeanOfSums()}, compute_groups=False
+        )
 
     def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:
         """Adds the sums of a batch."""

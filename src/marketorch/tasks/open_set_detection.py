@@ -13,19 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MetricCollection
 from torchvision.ops import box_iou
 
 from marketorch.data.boxes import BoxDataset
 from marketorch.engine.task import Batch, Predictions, Step
 from marketorch.models.open_set_detector import Asked, cosine
 from marketorch.tasks.detection import Detection
-from marketorch.tasks.detection_metrics import Matching
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 RIVALS = 5  # brands whose cosines count, the nearest ones
 SCALES = [float(scale) for scale in range(4, 42, 2)]  # that `calibrate` tries
@@ -109,6 +110,8 @@ class OpenSetDetection(Detection):
 
     def metrics(self) -> MetricCollection:
         """Those of `Detection`, and how many boxes are found and how many brands are told."""
+        from marketorch.tasks.detection_metrics import Matching
+
         metrics = super().metrics()
         metrics.add_metrics({"matching": Matching()})
         return metrics

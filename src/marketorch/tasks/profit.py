@@ -2,31 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-
-from marketorch.engine.metrics import MeanOfSums
-
-
-class Profit(MeanOfSums):
-    """Profit a customer, contacted or not, when all from a probability on are contacted.
-
-    Args:
-        value: what a contacted customer of the second class brings.
-        cost: of a contact.
-        threshold: the least probability that is contacted.
-    """
-
-    def __init__(self, value: float, cost: float, threshold: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.value, self.cost, self.threshold = value, cost, threshold
-
-    def update(self, probabilities: Tensor, labels: Tensor) -> None:  # type: ignore[override]
-        """Takes probabilities ``(B, 2)`` and labels ``(B,)``."""
-        contacted = probabilities[:, 1] >= self.threshold
-        super().update(contacted * ((labels == 1) * self.value - self.cost))
 
 
 def profit_curve(scores: Tensor, hits: Tensor, value: float, cost: float) -> tuple[Tensor, Tensor]:
@@ -48,6 +25,10 @@ def best_threshold(scores: Tensor, hits: Tensor, value: float, cost: float) -> f
     """From which score on to contact at the highest profit; infinite if nobody is worth it.
 
     It lies halfway to the next score below: rounding then leaves nobody out who was meant.
+
+    Args:
+        scores, hits: of each customer ``(N,)``.
+        value, cost: what a contact brings of a customer who hits, and what any contact costs.
     """
     cuts, profit = profit_curve(scores, hits, value, cost)
     best = int(profit.argmax())

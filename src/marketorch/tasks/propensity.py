@@ -11,23 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassAveragePrecision
 
 from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.splits import UNLABELLED
-from marketorch.engine.metrics import AdaptiveCalibrationError, Lift
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
-from marketorch.tasks import propensity_figures as figures
 from marketorch.tasks.classification import Classification, log_class_weights
 from marketorch.tasks.customers import CustomerTask, table_encoder
-from marketorch.tasks.profit import Profit, best_threshold
+from marketorch.tasks.profit import best_threshold
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 Table = tuple[Tensor, Tensor]
 
@@ -130,6 +129,9 @@ class Propensity(CustomerTask, Classification):
 
     def metrics(self) -> MetricCollection:
         """Those of a classifier, average precision, the error of calibration, and lift."""
+        from marketorch.engine.metrics import AdaptiveCalibrationError, Lift
+        from marketorch.tasks.propensity_metrics import AveragePrecision, Profit
+
         metrics = super().metrics()
         two = len(self.classes) == 2
         more: dict[str, Any] = {"auprc": AveragePrecision(len(self.classes))}
@@ -141,6 +143,8 @@ class Propensity(CustomerTask, Classification):
 
     def figures(self, collected: Predictions, dataset: Any, folder: Path) -> Sequence[Path]:
         """Confusion, reliability, and of two classes what the ranked list gains and earns."""
+        from marketorch.tasks import propensity_figures as figures
+
         paths = list(super().figures(collected, dataset, folder))
         known = dataset.labels != UNLABELLED
         if len(self.classes) == 2:
@@ -180,19 +184,3 @@ class Propensity(CustomerTask, Classification):
         inputs = self.on_device(numbers, categories)
         shares = self.mixed(self.members(inputs)).softmax(1).cpu()
         return shares.gather(1, labels[:, None])[:, 0].double().logit(eps=1e-9)
-
-
-class AveragePrecision(MulticlassAveragePrecision):
-    """Of two classes, that of the second, which is sought; of more, the mean.
-
-    Args:
-        num_classes: how many there are.
-    """
-
-    def __init__(self, num_classes: int, **kwargs: Any) -> None:
-        super().__init__(num_classes, average="none" if num_classes == 2 else "macro", **kwargs)
-
-    def compute(self) -> Tensor:
-        """The average precision."""
-        found = super().compute()
-        return found[1] if found.ndim else found

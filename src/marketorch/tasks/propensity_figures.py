@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from marketorch.engine.metrics import gains
-from marketorch.plots import ACCENT, INK, QUIET, save
+from marketorch.plots import ACCENT, INK, QUIET, blank, save
 from marketorch.tasks.profit import profit_curve
 
 
@@ -23,7 +22,7 @@ def gains_and_lift(scores: Tensor, hits: Tensor, name: str, folder: Path) -> Pat
     shares = torch.linspace(0, 1, 101)
     found = gains(scores, hits, shares)
     perfect = (shares / hits.float().mean().clamp_min(1e-12)).clamp_max(1)
-    figure = Figure(figsize=(9.2, 3.8))
+    figure = blank(9.2, 3.8)
     left, right = figure.subplots(1, 2)
     left.plot(shares, perfect, color=QUIET, label="perfect")
     left.plot(shares, shares, color=QUIET, linestyle=":", label="any order")
@@ -58,7 +57,7 @@ def profit(
     contacted = torch.searchsorted(-ranked, -cuts, right=True) / len(scores)
     share = float((scores >= threshold).float().mean())
     everybody, own = float(earned[-1]), float(earned[cuts >= threshold][-1:].sum())
-    figure = Figure(figsize=(5.6, 3.8))
+    figure = blank(5.6, 3.8)
     axes = figure.subplots()
     axes.plot(contacted, earned, color=ACCENT)
     axes.axvline(share, color=INK, linewidth=1, linestyle=":")

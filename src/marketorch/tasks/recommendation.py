@@ -14,11 +14,10 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
 
 from marketorch import plots
 from marketorch.data.catalogue import Catalogue, Sizes
@@ -30,7 +29,10 @@ from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 from marketorch.models.recommender import Recommender, VectorRecommender
 from marketorch.tasks.catalogue_loss import CatalogueLoss
-from marketorch.tasks.ranking import Coverage, Popularity, RankMetric, mean_ranks
+from marketorch.tasks.ranking import mean_ranks
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 class HistoryDataset:
@@ -172,6 +174,10 @@ class Recommendation(Task):
 
     def metrics(self) -> MetricCollection:
         """Recall, NDCG and MRR at each list length; which items are shown, and how popular."""
+        from torchmetrics import MetricCollection
+
+        from marketorch.tasks.recommendation_metrics import Coverage, Popularity, RankMetric
+
         metrics: dict[str, Any] = {}
         for k in self.at:
             for kind in ("recall", "ndcg", "mrr"):
@@ -232,7 +238,11 @@ def ranks_among(scores: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
 
 
 def numbered(requests: Requests, catalogue: Catalogue) -> EventDataset:
-    """Requests in numbers; items that the catalogue has not are skipped aloud, or refused."""
+    """Requests in numbers; items that the catalogue has not are skipped aloud, or refused.
+
+    Raises:
+        DataError: an item that was typed in is not in the catalogue, or none of a file is.
+    """
     rows = [catalogue.item_numbers(history) for history in requests.histories]
     total, known = sum(map(len, rows)), sum(sum(map(bool, row)) for row in rows)
     if requests.users is None or requests.similar:

@@ -58,8 +58,8 @@ def _falls(
     """By how much the score of ``tokens (L,)`` falls without each group of words ``(G,)``."""
     rows = [tokens]
     rows += [tokens.masked_fill(torch.isin(owner, torch.tensor(g)), blank) for g in groups]
-    whole, *without = torch.cat([score(part) for part in torch.stack(rows).split(ROWS)])
-    return whole - torch.stack(without)
+    scores = torch.cat([score(part) for part in torch.stack(rows).split(ROWS)])
+    return scores[0] - scores[1:]
 
 
 def _even_parts(items: Sequence[Any], number: int) -> list[Sequence[Any]]:

@@ -17,6 +17,7 @@ from marketorch.data.ragged import TokenDataset
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.text import TextDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
+from marketorch.errors import ConfigError
 from marketorch.models.tokenizer import tokenise
 from marketorch.tasks.classification import Classification, cross_entropy
 from marketorch.tasks.telling import telling_words
@@ -33,6 +34,9 @@ class TextClassification(Classification):
         calibration: fit the members' weights (with them the temperature) and a bias a class to the
             log-loss of the validation split when training ends (bias-corrected temperature
             scaling, Alexandari et al. 2020). Off: the members' plain mean.
+
+    Raises:
+        ConfigError: the model reads no texts.
     """
 
     name = "text_classification"
@@ -52,6 +56,8 @@ class TextClassification(Classification):
             label_smoothing=label_smoothing,
             calibration=calibration,
         )
+        if not hasattr(self.model, "tokenizer"):
+            raise ConfigError(f"model: {type(self.model).__name__} has no tokenizer for texts.")
         self.token_dropout = token_dropout
 
     # -- data ---------------------------------------------------------------------------------

@@ -11,24 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics import MetricCollection
 
 from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.gain_curves import told
 from marketorch.data.splits import UNLABELLED
-from marketorch.engine.metrics import LogLoss
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError, DataError
 from marketorch.models.uplift_learners import Learner, of_given
 from marketorch.tasks import uplift_figures as figures
 from marketorch.tasks.customers import CustomerTask, table_encoder
-from marketorch.tasks.uplift_metrics import UpliftAreas, UpliftProfit, policy_counts
+
+if TYPE_CHECKING:
+    from torchmetrics import MetricCollection
 
 
 class Uplift(CustomerTask):
@@ -91,13 +91,18 @@ class Uplift(CustomerTask):
 
     def probabilities(self, numbers: Tensor, categories: Tensor) -> Tensor:
         """Means over the members ``(B, A + 1)``."""
-        shares = self.model(numbers, categories).float().sigmoid()
+        shares: Tensor = self.model(numbers, categories).float().sigmoid()
         return shares.mean(1) if shares.ndim == 3 else shares
 
     # -- evaluation ---------------------------------------------------------------------------
 
     def metrics(self) -> MetricCollection:
         """Qini and AUUC with intervals, the mean effect, and the log-loss under what was given."""
+        from torchmetrics import MetricCollection
+
+        from marketorch.engine.metrics import LogLoss
+        from marketorch.tasks.uplift_metrics import UpliftAreas, UpliftProfit
+
         names, more = self.arms[1:], {"resamples": self.resamples}
         metrics: dict[str, Any] = {"areas": UpliftAreas(names, **more), "log_loss": LogLoss()}
         if self.value is not None:
@@ -121,6 +126,8 @@ class Uplift(CustomerTask):
 
     def figures(self, collected: Predictions, dataset: Any, folder: Path) -> Sequence[Path]:
         """The Qini curve and the effect by tenth; says what the experiment does and cannot show."""
+        from marketorch.tasks.uplift_metrics import policy_counts
+
         known = dataset.labels != UNLABELLED
         foretold = effects(collected["probabilities"].float())[known].numpy()
         given, labels = dataset.treatment[known].numpy(), dataset.labels[known].numpy()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from marketorch.data import gain_curves
-from marketorch.plots import ACCENT, INK, QUIET, save
+from marketorch.plots import ACCENT, INK, QUIET, blank, save
 
 TENTHS = 10
 
@@ -24,7 +23,7 @@ def qini_curve(counts: np.ndarray, name: str, resamples: int, folder: Path) -> P
     shares = np.linspace(0, 1, 101)
     low, high = gain_curves.band(counts, shares, resamples)
     found = gain_curves.areas(counts)
-    figure = Figure(figsize=(5.6, 4.0))
+    figure = blank(5.6, 4.0)
     axes = figure.subplots()
     axes.fill_between(shares, 100 * low, 100 * high, color=QUIET, alpha=0.6, label="95 %")
     axes.plot([0, 1], [0, 100 * gain[-1]], color=INK, linewidth=1, linestyle=":", label="any order")
@@ -59,7 +58,7 @@ def by_tenth(
     low, high = np.nanquantile(drawn, gain_curves.COVERED, axis=0)
     foretold = 100 * np.bincount(tenth, best) / np.bincount(tenth)
     places = np.unique(tenth) + 1
-    figure = Figure(figsize=(5.6, 4.0))
+    figure = blank(5.6, 4.0)
     axes = figure.subplots()
     axes.bar(places, found, color=QUIET, width=0.75, label="happened, and 95 %")
     axes.errorbar(places, found, [found - low, high - found], fmt="none", ecolor=INK, capsize=2)

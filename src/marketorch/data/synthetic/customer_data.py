@@ -6,7 +6,6 @@ from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.customers import CustomerData
@@ -93,6 +92,9 @@ class SyntheticCustomers(CustomerData):
 
 def reachable(customers: Customers) -> dict[str, float]:
     """The metrics of the true chances on these customers; rankings need both classes."""
+    # Seconds, which a customer who only reads the columns does not cost.
+    from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+
     labels, chances = customers.labels, customers.probability
     metrics = {
         "log_loss": float(log_loss(labels, chances, labels=[False, True])),

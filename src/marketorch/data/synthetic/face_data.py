@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -54,6 +54,7 @@ class SyntheticFaces(ImageData):
         )
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
         self.target, self.label_noise, self.data_seed = target, label_noise, data_seed
+        self.drawn = cache(self._faces)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -73,13 +74,13 @@ class SyntheticFaces(ImageData):
         if self.scores:
             schema["scores"] = self.scores
         if self.target == "emotion":
-            best = self._faces("train").best_accuracy
+            best = self.drawn("train").best_accuracy
             schema["best_reachable"] = {name: {"accuracy": best} for name in self.sizes}
         return schema
 
     def split(self, name: str) -> DecodedImages:
         """Draws ``train``, ``validation`` or ``test``."""
-        faces = self._faces(name)
+        faces = self.drawn(name)
         ids = places(self.sizes, name)
         if self.target == "emotion":
             return DecodedImages(faces.images, faces.labels, ids=ids)

@@ -25,7 +25,7 @@ from marketorch.data.synthetic.face_drawing import ACTION_UNITS, Traits, bump, d
 from marketorch.engine.loading import derive_seed
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # as in FER2013
-HAPPY, NEUTRAL = CLASSES.index("happy"), CLASSES.index("neutral")
+HAPPY = CLASSES.index("happy")
 EXPRESSIONS: dict[str, tuple[dict[str, float], ...]] = {  # with what each is often taken for
     "angry": (
         {"AU4": 1.0, "AU5": 0.5, "AU7": 0.7, "AU23": 0.9},

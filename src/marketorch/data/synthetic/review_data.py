@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -33,11 +33,12 @@ class SyntheticReviews:
     ) -> None:
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
         self.label_noise, self.data_seed = label_noise, data_seed
+        self.drawn = cache(self._reviews)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
         """Classes, their counts, and the accuracy that label noise leaves reachable."""
-        reviews = self._reviews("train")
+        reviews = self.drawn("train")
         counts = Counter(reviews.labels)
         return {
             "classes": list(reviews.class_names),
@@ -48,7 +49,7 @@ class SyntheticReviews:
 
     def split(self, name: str) -> TextDataset:
         """Generates ``train``, ``validation`` or ``test``."""
-        reviews = self._reviews(name)
+        reviews = self.drawn(name)
         return TextDataset(reviews.texts, torch.tensor(reviews.labels), places(self.sizes, name))
 
     def _reviews(self, name: str) -> Reviews:

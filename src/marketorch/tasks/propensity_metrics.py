@@ -1,0 +1,45 @@
+"""Metrics of a ranked list of customers: how precise it is, and what contacting its top earns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torchmetrics.classification import MulticlassAveragePrecision
+
+from marketorch.engine.metrics import MeanOfSums
+
+
+class AveragePrecision(MulticlassAveragePrecision):
+    """Of two classes, that of the second, which is sought; of more, the mean.
+
+    Args:
+        num_classes: how many there are.
+    """
+
+    def __init__(self, num_classes: int, **kwargs: Any) -> None:
+        super().__init__(num_classes, average="none" if num_classes == 2 else "macro", **kwargs)
+
+    def compute(self) -> Tensor:  # type: ignore[override]  # its base is annotated as a curve
+        """The average precision."""
+        found = super().compute()
+        return found[1] if found.ndim else found
+
+
+class Profit(MeanOfSums):
+    """Profit a customer, contacted or not, when all from a probability on are contacted.
+
+    Args:
+        value: what a contacted customer of the second class brings.
+        cost: of a contact.
+        threshold: the least probability that is contacted.
+    """
+
+    def __init__(self, value: float, cost: float, threshold: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.value, self.cost, self.threshold = value, cost, threshold
+
+    def update(self, probabilities: Tensor, labels: Tensor) -> None:  # type: ignore[override]
+        """Takes probabilities ``(B, 2)`` and labels ``(B,)``."""
+        contacted = probabilities[:, 1] >= self.threshold
+        super().update(contacted * ((labels == 1) * self.value - self.cost))
