@@ -38,7 +38,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -48,16 +47,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from detection_peer import CPU, SIZE, Work, files, measure, squares
+from detection_peer import CPU, SIZE, Work, files, squares, train_for_speed
 from detection_peer import train as train_peer
-from rounds import CLOCKS, NEVER, WARM_UP, Meter, Side, Speed, alternate, fit, middle, ratios
+from rounds import (
+    CLOCKS,
+    NEVER,
+    WARM_UP,
+    Meter,
+    Row,
+    Side,
+    Speed,
+    alternate,
+    announce,
+    fit,
+    middle,
+    ratios,
+)
 from torch import Tensor, nn
 
 from marketorch import Task, build, build_task, check, compose
 from marketorch.command_line import arguments_or_help, split_option, whole_number
 from marketorch.data.boxes import BoxDataset
 from marketorch.engine import loading, optim
-from marketorch.engine.evaluation import evaluate, resolve_precision
+from marketorch.engine.evaluation import evaluate
 from marketorch.engine.hardware import lay_out
 from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, guard
@@ -149,7 +161,7 @@ def train_with_ours(setting: Setting, seed: int, steps: int) -> Speed:
     return fit(trainer, task, setting.train, build(config.optim), meter, WARM_UP + steps)
 
 
-def compare_training(setting: Setting) -> None:
+def compare_training(setting: Setting) -> list[Row]:
     """Prints photos a second of the sides and how many times ours is faster."""
     options, train = setting.options, setting.train
     folder = Path(setting.config.data.images)
@@ -159,16 +171,19 @@ def compare_training(setting: Setting) -> None:
     }
     sides: dict[str, Side] = {OURS: partial(train_with_ours, setting)}
     for name, (photos, work) in peers.items():
-        sides[name] = partial(measure, photos, setting.num_classes, work)
+        sides[name] = partial(train_for_speed, photos, setting.num_classes, work)
     speeds = alternate(sides, rounds=options["rounds"], steps=options["steps"])
-    rows: list[tuple[Any, ...]] = [(OURS, f"{middle(speeds[OURS]):.1f}", "", "", "")]
+    lines: list[tuple[Any, ...]] = [(OURS, f"{middle(speeds[OURS]):.1f}", "", "", "")]
+    rows = []
     for name, target in zip(peers, ("≥ 3", ""), strict=True):
         other = speeds[name]
-        rows.append((name, f"{middle(other):.1f}", *ratios(speeds[OURS], other), target))
+        rows.append(Row.of(f"training, over {name}", ratios(speeds[OURS], other), target))
+        lines.append((name, f"{middle(other):.1f}", *rows[-1].cells))
     columns = ("side", "photos/s", "ours ×", "min–max", "target")
     sizes = f"{millions(setting.task(0)):.2f} M and {millions(setting.peer_task(0)):.2f} M weights"
     about = f"{len(train):,} photos, batches of {setting.batch_size}, {options['workers']} workers"
-    table(f"training · {sizes} · {about}", columns, rows)
+    table(f"training · {sizes} · {about}", columns, lines)
+    return rows
 
 
 def millions(module: nn.Module) -> float:
@@ -283,7 +298,7 @@ def measured(setting: Setting, task: Task, precision: str) -> dict[str, float]:
 # -- inference --------------------------------------------------------------------------------
 
 
-def compare_inference(setting: Setting, trained: dict[str, Outcome]) -> None:
+def compare_inference(setting: Setting, trained: dict[str, Outcome]) -> list[Row]:
     """Prints milliseconds a photo of both sides, one photo after the other on one thread."""
     options = setting.options
     ours = trained[OURS].task if trained else setting.task(options["seed"])
@@ -298,13 +313,16 @@ def compare_inference(setting: Setting, trained: dict[str, Outcome]) -> None:
     torch.set_num_threads(1)
     speeds = alternate(sides, rounds=options["rounds"], steps=options["calls"])
     torch.set_num_threads(threads)
-    rows: list[tuple[Any, ...]] = []
-    for name, side in speeds.items():
-        against = ("", "", "") if name == OURS else (*ratios(speeds[OURS], side), "≥ 2")
-        rows.append((name, f"{1e3 / middle(side):.1f}", *against))
-    columns = ("side", "ms a photo", "ours ×", "min–max", "target")
     weights = f"weights of {options['minutes']:g} minutes" if trained else "initial weights"
-    table(f"inference · one photo of {SIZE} pixels, one thread, fp32 · {weights}", columns, rows)
+    lines: list[tuple[Any, ...]] = [(OURS, f"{1e3 / middle(speeds[OURS]):.1f}", "", "", "")]
+    rows = []
+    for name in (PEER, NO_NMS):
+        title = f"detecting in one photo, {weights}, over {name}"
+        rows.append(Row.of(title, ratios(speeds[OURS], speeds[name]), "≥ 2"))
+        lines.append((name, f"{1e3 / middle(speeds[name]):.1f}", *rows[-1].cells))
+    columns = ("side", "ms a photo", "ours ×", "min–max", "target")
+    table(f"inference · one photo of {SIZE} pixels, one thread, fp32 · {weights}", columns, lines)
+    return rows
 
 
 @torch.inference_mode()
@@ -331,7 +349,7 @@ def sure(network: Any) -> Any:
 # -- scenes -----------------------------------------------------------------------------------
 
 
-def compare_scenes(setting: Setting) -> None:
+def compare_scenes(setting: Setting) -> list[Row]:
     """Prints scenes a second by two processes and by one, and training on photos beside them."""
     options = setting.options
     scenes = build(composed(options, SCENES).data).split("train")
@@ -342,14 +360,17 @@ def compare_scenes(setting: Setting) -> None:
         "training": partial(train_with_ours, setting),
     }
     speeds = alternate(sides, rounds=options["rounds"], steps=options["steps"])
-    rows = []
+    training = speeds["training"]
+    lines, rows = [], []
     for name, side in speeds.items():
-        rate = middle(side)
-        against = ("", "") if name == "training" else ratios(side, speeds["training"])
-        target = "≥ 1" if name == two else ""
-        rows.append((name, f"{rate:.1f}", f"{1e3 / rate:.1f}", *against, target))
+        rate, target = middle(side), "≥ 1" if name == two else ""
+        row = Row.of(f"drawing scenes by {name}, over training", ratios(side, training), target)
+        rows += [row] if side is not training else []
+        against = row.cells if side is not training else ("", "", "")
+        lines.append((name, f"{rate:.1f}", f"{1e3 / rate:.1f}", *against))
     columns = ("side", "a second", "ms each", "over training", "min–max", "target")
-    table(f"scenes · {scenes.stock.size} pixels · {SCENES}", columns, rows)
+    table(f"scenes · {scenes.stock.size} pixels · {SCENES}", columns, lines)
+    return rows
 
 
 def draw(scenes: Any, batch_size: int, workers: int, seed: int, steps: int) -> Speed:
@@ -409,25 +430,20 @@ def positive(name: str, text: str) -> float:
     return number
 
 
-def main(arguments: list[str]) -> None:
-    """Runs the parts that ``only`` names, in the order of `PARTS`."""
-    options = parse(arguments)
-    Meter.clock = options["clock"]
-    precision = resolve_precision("auto", CPU)
-    threads, load = torch.get_num_threads(), os.getloadavg()[0]
-    say(f"{threads} threads, auto is {precision}, load {load:.1f}, {Meter.clock} clock")
-    setting = Setting.of(options)
-    trained: dict[str, Outcome] = {}
-    if "training" in options["only"]:
-        compare_training(setting)
-    if "quality" in options["only"]:
-        trained = compare_quality(setting)
-    if "inference" in options["only"]:
-        compare_inference(setting, trained)
-    if "scenes" in options["only"]:
-        compare_scenes(setting)
+def measure(options: dict[str, Any]) -> list[Row]:
+    """Makes the comparisons that ``only`` names, in the order of `PARTS`, and prints them.
+
+    Returns:
+        The rows of those that have rounds; *quality* is one training each.
+    """
+    announce(options["clock"], CPU)
+    setting, only = Setting.of(options), options["only"]
+    rows = compare_training(setting) if "training" in only else []
+    trained = compare_quality(setting) if "quality" in only else {}
+    rows += compare_inference(setting, trained) if "inference" in only else []
+    return rows + (compare_scenes(setting) if "scenes" in only else [])
 
 
 if __name__ == "__main__":
     with guard():
-        main(arguments_or_help(__doc__ or ""))
+        measure(parse(arguments_or_help(__doc__ or "")))

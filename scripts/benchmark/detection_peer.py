@@ -175,7 +175,7 @@ def train(
     return number
 
 
-def measure(photos: Photos, num_classes: int, work: Work, seed: int, steps: int) -> Speed:
+def train_for_speed(photos: Photos, num_classes: int, work: Work, seed: int, steps: int) -> Speed:
     """One round: the speed over ``steps`` steps after the warm-up."""
     torch.manual_seed(seed)
     network = TorchvisionDetector(num_classes=num_classes).network

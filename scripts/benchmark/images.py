@@ -29,7 +29,6 @@ where they enter the network. Sides take turns (see `rounds`); only ratios count
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any
 
@@ -48,9 +47,11 @@ from rounds import (
     CLOCKS,
     WARM_UP,
     Meter,
+    Row,
     Side,
     Speed,
     alternate,
+    announce,
     fit,
     ratios,
     read_options,
@@ -64,8 +65,8 @@ from marketorch.command_line import arguments_or_help
 from marketorch.data.pictures import DecodedImages
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.engine.distributed import resolve_device
-from marketorch.engine.evaluation import has_bf16, resolve_precision
-from marketorch.engine.tracking import say, table
+from marketorch.engine.evaluation import has_bf16
+from marketorch.engine.tracking import table
 from marketorch.errors import ConfigError, guard
 from marketorch.models.compact_cnn import CompactCNN
 from marketorch.models.torchvision_classifier import TorchvisionClassifier
@@ -113,7 +114,7 @@ def train_with_ours(
     return fit(trainer, task, train, sgd, Meter(task.model, work.device), WARM_UP + steps)
 
 
-def compare_training(model: str, data: Any, name: str, options: dict[str, Any]) -> None:
+def compare_training(model: str, data: Any, name: str, options: dict[str, Any]) -> list[Row]:
     """Prints images a second of the three sides and how many times ours is faster."""
     train, schema, device = data.split("train"), data.schema, options["device"]
     classes, batch_size, workers = len(schema["classes"]), options["batch_size"], options["workers"]
@@ -137,14 +138,17 @@ def compare_training(model: str, data: Any, name: str, options: dict[str, Any]) 
     }
     speeds = alternate(sides, rounds=options["rounds"], steps=options["steps"])
     ours = speeds["marketorch"]
-    rows: list[tuple[Any, ...]] = [("marketorch", summary(ours)[0], "", "", "")]
+    lines: list[tuple[Any, ...]] = [("marketorch", summary(ours)[0], "", "", "")]
+    rows = []
     for peer in ("torchvision", "timm"):
-        other = speeds[peer]
-        rows.append((f"{peer}'s loop", summary(other)[0], *ratios(ours, other), "≥ 2"))
+        title = f"training {model} on {name}, over {peer}'s loop ({options['peers']})"
+        rows.append(Row.of(title, ratios(ours, speeds[peer]), "≥ 2"))
+        lines.append((f"{peer}'s loop", summary(speeds[peer])[0], *rows[-1].cells))
     columns = ("side", "images/s", "ours ×", "min–max", "target")
     count = f"{parameters(own()):.2g} M parameters"
     setting = f"batches of {batch_size}, {options['peers']} peers, {workers} workers"
-    table(f"training · {model}, {count} · {len(train):,} {name}, {setting}", columns, rows)
+    table(f"training · {model}, {count} · {len(train):,} {name}, {setting}", columns, lines)
+    return rows
 
 
 def parameters(module: nn.Module) -> float:
@@ -181,10 +185,11 @@ def predict_with(
     return meter.speed()
 
 
-def compare_inference(models: list[str], data: Any, options: dict[str, Any]) -> None:
+def compare_inference(models: list[str], data: Any, options: dict[str, Any]) -> list[Row]:
     """Prints images a second of every model, one by one and in batches, in fp32 and in bf16."""
     train, schema, device = data.split("train"), data.schema, options["device"]
-    rows: list[tuple[Any, ...]] = []
+    lines: list[tuple[Any, ...]] = []
+    rows = []
     for model in models:
         task = ImageClassification(model=MODELS[model], schema=schema)
         task.prepare(train)
@@ -199,10 +204,13 @@ def compare_inference(models: list[str], data: Any, options: dict[str, Any]) -> 
             speeds = alternate(sides, rounds=options["rounds"], steps=options["images"])
             fp32, bf16 = speeds.values()
             rates = summary(fp32)[0], summary(bf16)[0]
-            rows.append((model, batch_size, *rates, *ratios(bf16, fp32)))
+            title = f"predicting with {model}, {batch_size} at once, bf16 over fp32"
+            rows.append(Row.of(title, ratios(bf16, fp32)))
+            lines.append((model, batch_size, *rates, *rows[-1].cells[:2]))
     columns = ("model", "batch", "fp32 images/s", "bf16 images/s", "bf16 / fp32", "min–max")
     how = "bf16 in hardware" if has_bf16(device) else "bf16 emulated: this hardware has none"
-    table(f"inference · {schema['size']} × {schema['size']} pixels · {how}", columns, rows)
+    table(f"inference · {schema['size']} × {schema['size']} pixels · {how}", columns, lines)
+    return rows
 
 
 # -- options ----------------------------------------------------------------------------------
@@ -216,31 +224,26 @@ def parse(arguments: list[str]) -> dict[str, Any]:
     return options
 
 
-def main(arguments: list[str]) -> None:
-    """Runs both parts, or the one that ``only`` names."""
-    options = parse(arguments)
-    Meter.clock = options["clock"]
+def measure(options: dict[str, Any]) -> list[Row]:
+    """Makes both comparisons, or the one that ``only`` names; prints them, returns their rows."""
     device = options["device"] = resolve_device(options["device"])
-    precision = resolve_precision("auto", device)
-    threads, load = torch.get_num_threads(), os.getloadavg()[0]
-    say(f"{device}, {threads} threads, auto is {precision}, load {load:.1f}, {Meter.clock} clock")
-    if options["only"] != "inference":
+    announce(options["clock"], device)
+    training, inference = (options["only"] in ("", name) for name in ("training", "inference"))
+    if training:
         check_timm()
     folder = options["data_dir"]
     if folder:
         data = build(compose(["~experiment", "data=fer2013", f"data_dir={folder}"]).data)
     else:
         data = SyntheticFaces(num_train=FACES)
+    name = "faces of FER2013" if folder else "embedded faces"
     models = [options["model"]] if options["model"] else list(MODELS)
-    if options["only"] != "inference":
-        for model in models:
-            compare_training(
-                model, data, "faces of FER2013" if folder else "embedded faces", options
-            )
-    if options["only"] != "training":
-        compare_inference(models, data, options)
+    rows = []
+    for model in models if training else ():
+        rows += compare_training(model, data, name, options)
+    return rows + (compare_inference(models, data, options) if inference else [])
 
 
 if __name__ == "__main__":
     with guard():
-        main(arguments_or_help(__doc__ or ""))
+        measure(parse(arguments_or_help(__doc__ or "")))

@@ -1,7 +1,7 @@
 """Time to RecBole's quality: how long its SASRec trains to its best, and we to the same.
 
     python scripts/benchmark/recommender.py data_dir=DIR [minutes=40] [threads=2] [seed=0]
-                                            [clock=wall|cpu] [python=PYTHON]
+                                            [clock=wall|cpu] [python=PYTHON] [rounds=1]
 
 Both sides read ``DIR/recommender/ml-100k/ml-100k.inter`` (MovieLens-100k), hold out the last two
 films of each user by time, train on those before, and are measured by NDCG@10 of the second-last
@@ -16,7 +16,9 @@ clock=cpu`` counts each process's own CPU time instead, ``minutes`` as well.
 
 Each RecBole epoch that improved on all before is set against our first evaluation that is as
 good. RecBole masks nothing when it ranks for a sequential model, so films already seen take ranks;
-ours then does the same (``task.mask_seen=false``). The test split is never read.
+ours then does the same (``task.mask_seen=false``). The test split is never read. Each of ``rounds``
+rounds has the next seed; the row of all is the time to RecBole's best, and 0 where ours never
+reaches that.
 
 RecBole needs an environment of its own, and Python 3.11 or older in it. ``python`` names the
 interpreter of one; without it, one with `PINNED` is made under ``~/.cache/marketorch/recbole``.
@@ -32,16 +34,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import torch
 from recbole_side import CONVERGED, MARK
-from rounds import CLOCKS
+from rounds import CLOCKS, Row, announce, read_options
 
 from marketorch import build, compose, train
-from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch.command_line import arguments_or_help, whole_number
 from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, DataError, UserError, guard
 
@@ -68,14 +71,11 @@ RECIPE = [  # chosen on validation
     "trainer.save_every=1000000",
     "trainer.log_every=76",
 ]
-DEFAULTS = {
-    "data_dir": "",
-    "minutes": "40",
-    "threads": "2",
-    "seed": "0",
-    "clock": "wall",
-    "python": "",
-}
+CPU = torch.device("cpu")
+ENVIRONMENT = Path.home() / ".cache/marketorch/recbole"
+NUMBERS = {"minutes": 40, "threads": 2, "rounds": 1}
+CHOICES = {"clock": tuple(CLOCKS)}
+TEXTS = {"data_dir": "", "python": "", "seed": "0"}
 Line = dict[str, Any]
 """An evaluation: ``ndcg``, ``seconds`` since training began, ``eval_seconds`` of them for it."""
 
@@ -84,34 +84,51 @@ Line = dict[str, Any]
 
 
 def recbole_python() -> str:
-    """The interpreter of an environment with RecBole, which is made if there is none."""
-    folder = Path.home() / ".cache/marketorch/recbole"
-    python, ready = folder / "bin/python", folder / "ready.json"
-    if ready.exists() and json.loads(ready.read_text()) == PINNED:
-        return str(python)
+    """The interpreter of RecBole's environment. ConfigError if it has not been made."""
+    ready = ENVIRONMENT / "ready.json"
+    if not (ready.exists() and json.loads(ready.read_text()) == PINNED):
+        raise ConfigError(
+            f"RecBole's own environment, {ENVIRONMENT}, is not there. Running `python "
+            "scripts/benchmark/recommender.py data_dir=DIR` makes it, or python=PYTHON names one."
+        )
+    return str(ENVIRONMENT / "bin/python")
+
+
+def make_environment() -> str:
+    """The interpreter of RecBole's environment, which is made if there is none."""
+    with suppress(ConfigError):
+        return recbole_python()
+    folder = ENVIRONMENT
     if sys.version_info[:2] > (3, 11):
         raise ConfigError("RecBole's requirements stop at Python 3.11: name one with python=.")
     say(f"installing RecBole into {folder}; this takes minutes, once")
-    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [
+        str(folder / "bin/python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+    ]
     for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], [*pip, *PINNED]):
         if subprocess.run(command).returncode:
             raise UserError(f"RecBole's environment could not be made: {' '.join(command)}")
-    ready.write_text(json.dumps(PINNED))
-    return str(python)
+    (folder / "ready.json").write_text(json.dumps(PINNED))
+    return recbole_python()
 
 
 def recbole_lines(
-    python: str, folder: Path, options: dict[str, str]
+    python: str, folder: Path, options: dict[str, Any]
 ) -> Generator[Line, None, None]:
     """Runs `recbole_side` on ``folder/NAME/NAME.inter`` and yields what it prints, as it does."""
     values = [
         str(folder),
         NAME,
-        *(options[name] for name in ("minutes", "threads", "seed", "clock")),
+        *(str(options[name]) for name in ("minutes", "threads", "seed", "clock")),
     ]
     script = Path(__file__).resolve().parent / "recbole_side.py"
     errors = folder / "errors.txt"
-    environment = os.environ | {"OMP_NUM_THREADS": options["threads"]}
+    environment = os.environ | {"OMP_NUM_THREADS": str(options["threads"])}
     environment.pop("PYTHONPATH", None)  # ours is not for RecBole
     with errors.open("w") as stream:
         process = subprocess.Popen(
@@ -151,7 +168,7 @@ def run_recbole(lines: Iterator[Line]) -> tuple[list[Line], str]:
 # -- ours -------------------------------------------------------------------------------------
 
 
-def our_config(folder: Path, seed: str) -> Any:
+def our_config(folder: Path, seed: int) -> Any:
     """The recipe on the same file, which only needs another ending to be read as what it is."""
     path = folder / f"{NAME}.tsv"
     shutil.copyfile(folder / NAME / f"{NAME}.inter", path)
@@ -195,8 +212,12 @@ def first_as_good(evaluations: list[Line], ndcg: float) -> Line | None:
     return next((line for line in evaluations if line["ndcg"] >= ndcg), None)
 
 
-def compare(theirs: list[Line], ours: list[Line]) -> None:
-    """A row for each RecBole epoch that improved; the last is its best."""
+def compare(theirs: list[Line], ours: list[Line]) -> float:
+    """A line for each RecBole epoch that improved; the last is its best.
+
+    Returns:
+        RecBole's time to it over ours; 0 if ours never was as good.
+    """
     rows = []
     for line in improvements(theirs):
         match = first_as_good(ours, line["ndcg"])
@@ -207,6 +228,7 @@ def compare(theirs: list[Line], ours: list[Line]) -> None:
     columns = ("RecBole epoch", "NDCG@10", "seconds", "ours", "seconds", "ratio")
     title = f"time to RecBole's validation NDCG@10 · {NAME} · target of the last row ≥ {TARGET}"
     table(title, columns, rows)
+    return line["seconds"] / match["seconds"] if match else 0.0
 
 
 def describe(theirs: list[Line], ours: list[Line], stopped: str) -> None:
@@ -246,33 +268,20 @@ def check_same(about: Line, config: Any) -> None:
     say(f"RecBole   torch {about['torch']}, {about['parameters']:,} parameters; masks nothing seen")
 
 
-def parse(arguments: list[str]) -> dict[str, str]:
-    """The options, checked. ConfigError for one that does not exist."""
-    options: dict[str, str] = {}
-    for name, default in DEFAULTS.items():
-        value, arguments = split_option(arguments, name)
-        options[name] = value or default
-    if arguments:
-        raise ConfigError(f"{arguments[0]}: unknown option. Options: {', '.join(DEFAULTS)}.")
-    for name in ("minutes", "threads", "seed"):
-        whole_number(name, options[name])
-    if options["clock"] not in CLOCKS:
-        raise ConfigError(f"clock={options['clock']}: expected one of {', '.join(CLOCKS)}.")
+# -- options ----------------------------------------------------------------------------------
+
+
+def parse(arguments: list[str]) -> dict[str, Any]:
+    """The options, checked. ConfigError for one that does not exist or does not fit."""
+    options = read_options(arguments, NUMBERS, CHOICES, TEXTS)
+    options["seed"] = whole_number("seed", options["seed"])
     if not options["data_dir"]:
         raise ConfigError("data_dir is missing: the folder in which recommender/ml-100k lies.")
     return options
 
 
-def main(arguments: list[str]) -> None:
-    """Runs RecBole, then ours, and prints how much less time ours took."""
-    options = parse(arguments)
-    source = Path(options["data_dir"]) / "recommender" / NAME / f"{NAME}.inter"
-    if not source.exists():
-        raise DataError(f"{source}: there is no such file.")
-    python = options["python"] or recbole_python()
-    threads = int(options["threads"])
-    torch.set_num_threads(threads)
-    say(f"{threads} threads, {options['clock']} clock, load {os.getloadavg()[0]:.1f}")
+def run_both(source: Path, python: str, options: dict[str, Any]) -> float:
+    """Runs RecBole, then ours, and prints how much less time ours took; returns the ratio."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / NAME).mkdir()
@@ -283,8 +292,30 @@ def main(arguments: list[str]) -> None:
         theirs, stopped = run_recbole(lines)
         lines.close()
         ours = run_ours(config, options["clock"])
-    compare(theirs, ours)
+    ratio = compare(theirs, ours)
     describe(theirs, ours, stopped)
+    return ratio
+
+
+def measure(options: dict[str, Any]) -> list[Row]:
+    """Runs both sides, a seed a round, in RecBole's environment, and returns the row of all."""
+    source = Path(options["data_dir"]) / "recommender" / NAME / f"{NAME}.inter"
+    if not source.exists():
+        raise DataError(f"{source}: there is no such file.")
+    python = options["python"] or recbole_python()
+    torch.set_num_threads(options["threads"])
+    announce(options["clock"], CPU)
+    rounds = [options | {"seed": options["seed"] + number} for number in range(options["rounds"])]
+    values = [run_both(source, python, own) for own in rounds]
+    title = f"{options['clock']} time to the best NDCG@10 of RecBole's SASRec, RecBole over ours"
+    return [Row.of(title, values, f"≥ {TARGET}")]
+
+
+def main(arguments: list[str]) -> None:
+    """Measures, after RecBole's environment is made where there is none."""
+    options = parse(arguments)
+    options["python"] = options["python"] or make_environment()
+    measure(options)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,18 @@ A B, B A, A B …: whatever else the machine does meets both sides alike, and a 
 a round, between neighbours in time. The order turns with every round, because the place in it can
 count for several per cent; take an even number of rounds. A `Meter` sits on a side's encoder and
 counts what really went through it, so no side can be credited with examples it did not train on.
+What a comparison has found is a `Row`: its table is printed from it, and `all.py` keeps it.
 On a machine that others use too, one thread (``OMP_NUM_THREADS=1``) and the process's own CPU time
 (``clock=cpu``) tell more than the clock on the wall.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -22,7 +25,9 @@ from torch import Tensor, nn
 
 from marketorch import ConfigError, Task
 from marketorch.command_line import split_option, whole_number
+from marketorch.engine.evaluation import resolve_precision
 from marketorch.engine.tracking import say
+from marketorch.errors import closest
 
 WARM_UP = 5  # steps at the start of every round that are not timed
 NEVER = 1_000_000  # steps or epochs that no round reaches
@@ -45,20 +50,65 @@ class Speed:
         return self.examples / self.seconds
 
 
+@dataclass(frozen=True)
+class Row:
+    """What a comparison has found, over its rounds.
+
+    Args:
+        comparison: what is set against what.
+        unit: ``×`` of a ratio, ``s`` of seconds.
+        target: ``"≥ 4"`` or ``"≤ 1.03"``, for the median; empty: there is none.
+    """
+
+    comparison: str
+    median: float
+    lowest: float
+    highest: float
+    rounds: int
+    unit: str = "×"
+    target: str = ""
+
+    @classmethod
+    def of(cls, comparison: str, values: Sequence[float], target: str = "") -> Row:
+        """The row of a ratio a round."""
+        limits = min(values), max(values)
+        return cls(comparison, median(values), *limits, rounds=len(values), target=target)
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the median is as the target asks; None without one."""
+        if not self.target:
+            return None
+        sign, number = self.target.split()
+        return self.median >= float(number) if sign == "≥" else self.median <= float(number)
+
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """Median, lowest to highest, and target, for a table."""
+        return digits(self.median), f"{digits(self.lowest)}–{digits(self.highest)}", self.target
+
+
+def digits(value: float) -> str:
+    """A ratio, finer around 1, where thousandths decide."""
+    return f"{value:.3f}" if value < 2 else f"{value:.2f}" if value < 100 else f"{value:,.0f}"
+
+
 class Meter:
     """Counts examples and token positions that enter ``encoder`` and stamps the clock.
 
     The encoder's first tensor argument is ``(B, L)`` token ids, ``(B, L, D)`` embeddings, or
-    ``(B, C, S, S)`` images, which have no positions.
+    ``(B, C, S, S)`` images, which have no positions. Without an encoder, whoever runs the steps
+    counts.
     """
 
     clock: str = "wall"  # one of CLOCKS, for all meters
 
-    def __init__(self, encoder: nn.Module, device: torch.device) -> None:
+    def __init__(self, encoder: nn.Module | None, device: torch.device) -> None:
         self.device = device
         self.examples = self.positions = 0
         self.stamps: list[tuple[float, int, int]] = []
-        encoder.register_forward_pre_hook(self._count, with_kwargs=True)
+        if encoder is not None:
+            encoder.register_forward_pre_hook(self._count, with_kwargs=True)
 
     def _count(self, module: nn.Module, arguments: tuple, keywords: dict[str, Any]) -> None:
         values = [*arguments, *keywords.values()]
@@ -70,6 +120,20 @@ class Meter:
         """Called after every step, or some: takes the time after the warm-up and after ``last``."""
         if step in (WARM_UP, last):
             self.mark()
+
+    def stamp_entries(self, module: nn.Module, last: int, examples: Callable[[], int]) -> None:
+        """Stamps as ``module`` is entered, once a step, so that one step more has to be run.
+
+        Args:
+            examples: asked for how many are done.
+        """
+        done = itertools.count()
+
+        def enter(*_: Any) -> None:
+            self.examples = examples()
+            self.stamp(next(done), last)
+
+        module.register_forward_pre_hook(enter)
 
     def mark(self) -> None:
         """Takes the time, at the start or at the end of what is timed."""
@@ -100,6 +164,15 @@ def fit(trainer: Any, task: Task, train: Any, optimizer: Any, meter: Meter, last
     return meter.speed()
 
 
+def announce(clock: str, device: torch.device, precision: str = "auto") -> None:
+    """Sets the clock of all meters, and says on what is measured."""
+    Meter.clock = clock
+    resolved = str(resolve_precision(precision, device)).removeprefix("torch.")
+    threads, load = torch.get_num_threads(), os.getloadavg()[0]
+    shown = f"{device}, {threads} threads, precision {precision} is {resolved}"
+    say(f"{shown}, load {load:.1f}, {clock} clock")
+
+
 def alternate(sides: dict[str, Side], *, rounds: int, steps: int) -> dict[str, list[Speed]]:
     """Runs every side once unrecorded, then ``rounds`` times, a seed and an order a round."""
     for run in sides.values():
@@ -113,10 +186,9 @@ def alternate(sides: dict[str, Side], *, rounds: int, steps: int) -> dict[str, l
     return speeds
 
 
-def ratios(upper: list[Speed], lower: list[Speed]) -> tuple[str, str]:
-    """Median, and smallest to largest, of the rounds' ratios of examples a second."""
-    values = [u.rate / v.rate for u, v in zip(upper, lower, strict=True)]
-    return f"{median(values):.2f}", f"{min(values):.2f}–{max(values):.2f}"
+def ratios(upper: list[Speed], lower: list[Speed]) -> list[float]:
+    """The rounds' ratios of examples a second."""
+    return [u.rate / v.rate for u, v in zip(upper, lower, strict=True)]
 
 
 def middle(speeds: list[Speed]) -> float:
@@ -132,9 +204,9 @@ def summary(speeds: list[Speed]) -> tuple[str, str]:
 
 def read_options(
     arguments: list[str],
-    numbers: dict[str, int],
-    choices: dict[str, Sequence[str]],
-    texts: dict[str, str],
+    numbers: Mapping[str, int],
+    choices: Mapping[str, Sequence[str]],
+    texts: Mapping[str, str],
 ) -> dict[str, Any]:
     """A benchmark's options, checked. ConfigError for one that does not exist or does not fit.
 
@@ -143,13 +215,15 @@ def read_options(
         choices: what an option may be, its default first.
         texts: defaults of what may be anything.
     """
-    defaults = numbers | {name: known[0] for name, known in choices.items()} | texts
+    firsts = {name: known[0] for name, known in choices.items()}
+    defaults: dict[str, Any] = {**numbers, **firsts, **texts}
     options: dict[str, Any] = {}
     for name, default in defaults.items():
         value, arguments = split_option(arguments, name)
         options[name] = value or str(default)
     if arguments:
-        raise ConfigError(f"{arguments[0]}: unknown option. Options: {', '.join(defaults)}.")
+        hint = closest(arguments[0].partition("=")[0], defaults)
+        raise ConfigError(f"{arguments[0]}: unknown option.{hint} Options: {', '.join(defaults)}.")
     for name, known in choices.items():
         if options[name] not in known:
             shown = " or ".join(filter(None, known))

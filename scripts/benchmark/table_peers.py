@@ -7,19 +7,19 @@ libraries: with tensors or, as in pytorch-tabular 1.2's `TabularDataset`, with n
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from bare_loop import train_bare
 from rounds import WARM_UP, Meter, Speed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from marketorch import Task, build, build_task
+from marketorch import build_task
 from marketorch.data.customer_encoding import EncodedCustomers
-from marketorch.engine import loading, optim
-from marketorch.engine.evaluation import autocast, resolve_precision
+from marketorch.engine import loading
 
 BATCH_SIZE = 1024
 DEVICE = torch.device("cpu")
@@ -69,23 +69,6 @@ def by_rows(encoded: EncodedCustomers, *, arrays: bool = False, workers: int = 0
     return itertools.chain.from_iterable(itertools.repeat(loader))
 
 
-def by_batches(encoded: EncodedCustomers) -> Batches:
-    """Epochs in a drawn order, a batch at once."""
-    assert encoded.labels is not None
-    while True:
-        for index in torch.randperm(len(encoded)).split(BATCH_SIZE):
-            yield {
-                "numbers": encoded.numbers[index],
-                "categories": encoded.categories[index].long(),
-                "labels": encoded.labels[index],
-            }
-
-
-def again(encoded: EncodedCustomers) -> Batches:
-    """The same batch for ever: nothing is loaded."""
-    return itertools.repeat(next(by_batches(encoded)))
-
-
 def as_trained(encoded: EncodedCustomers) -> Batches:
     """Epochs as `Trainer.fit` loads them."""
     for epoch in itertools.count():
@@ -94,38 +77,36 @@ def as_trained(encoded: EncodedCustomers) -> Batches:
             yield batch
 
 
+def again(encoded: EncodedCustomers) -> Batches:
+    """The same batch for ever: nothing is loaded."""
+    return itertools.repeat(next(as_trained(encoded)))
+
+
 # -- loops ------------------------------------------------------------------------------------
 
 
-def plain_loop(
-    task: Task, batches: Iterable[dict[str, Tensor]], config: Any, meter: Meter, last: int
-) -> Speed:
-    """What a practitioner would write by hand; compare with `Trainer.fit`."""
-    settings = config.trainer
-    dtype = resolve_precision(settings.precision, DEVICE)
-    optimizers = build(config.optim)(task)
-    factor = optim.schedule(settings.schedule, warmup=settings.warmup, total_steps=last)
-    for number, batch in enumerate(itertools.islice(batches, last)):
-        with autocast(DEVICE, dtype):
-            logits = task.model(batch["numbers"], batch["categories"])
-        F.cross_entropy(logits.float(), batch["labels"]).backward()
-        torch.nn.utils.clip_grad_norm_(task.parameters(), settings.clip_norm)
-        optim.set_lr(optimizers, factor(number))
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        meter.stamp(number + 1, last)
-    return meter.speed()
-
-
 def by_hand(config: Any, data: Any, load: Loader, seed: int, steps: int) -> Speed:
-    """One round of the plain loop on what ``load`` makes of the encoded training split."""
+    """One round of the bare loop on what ``load`` makes of the encoded training split."""
     torch.manual_seed(seed)
     task, train = build_task(config, data.schema), data.split("train")
     task.prepare(train)
     task.train()
-    meter = Meter(task.model, DEVICE)
-    return plain_loop(task, load(task.encode(train)), config, meter, WARM_UP + steps)
+    meter, last = Meter(task.model, DEVICE), WARM_UP + steps
+
+    def loss(batch: dict[str, Tensor]) -> Tensor:
+        logits = task.model(batch["numbers"], batch["categories"])
+        return F.cross_entropy(logits.float(), batch["labels"])
+
+    train_bare(
+        task,
+        load(task.encode(train)),
+        config,
+        last,
+        device=DEVICE,
+        loss=loss,
+        after_step=lambda done: meter.stamp(done, last),
+    )
+    return meter.speed()
 
 
 def load_alone(config: Any, data: Any, load: Loader, seed: int, steps: int) -> Speed:

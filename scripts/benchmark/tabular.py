@@ -13,9 +13,8 @@ DataLoader whose data set returns a row, as most are written, in one process and
 heavier it is, the less loading counts. Loading is timed without a network, too. The time in which
 boosted trees (model=boosted_trees) fit the same rows is told beside it, in epochs of the network.
 
-*Engine.* `Trainer.fit` over a bare loop on the same encoded tensors, which draws an order and takes
-the rows of a batch at once: for the small network, and for model=mlp as it comes. The bare loop
-does not seed, log, count or check for NaN.
+*Engine.* `Trainer.fit` over a bare loop (see `engine.py`), for the small network, and for model=mlp
+as it comes.
 
 *Growth.* Tables of 50 columns (see `table_growth`), trained by `train` from Parquet: time a row of
 preparing and of training, and the most memory, as rows grow.
@@ -26,22 +25,19 @@ the clock on the wall alone, so clock=cpu needs workers=0.
 
 from __future__ import annotations
 
-import itertools
-import os
-import tempfile
 from functools import partial
 from statistics import median
 from typing import Any
 
+import engine
 import torch
 from rounds import (
     CLOCKS,
-    NEVER,
-    WARM_UP,
-    Meter,
+    Row,
     Side,
     Speed,
     alternate,
+    announce,
     middle,
     ratios,
     read_options,
@@ -53,7 +49,6 @@ from table_peers import (
     Loader,
     again,
     as_trained,
-    by_batches,
     by_hand,
     by_rows,
     load_alone,
@@ -61,10 +56,10 @@ from table_peers import (
 
 from marketorch import build, build_task, compose
 from marketorch.command_line import arguments_or_help, whole_number
-from marketorch.engine.evaluation import resolve_precision
 from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, guard
 
+OURS, ALONE = "marketorch", "network alone"
 SMALL = ("model.width=128", "model.depth=2", "model.number_dim=0")
 NUM_TRAIN = 30_000  # embedded customers, about as many as Adult trains on
 NUMBERS = {"rounds": 4, "steps": 200, "workers": 2, "growth_steps": 100, "threads": 1}
@@ -74,25 +69,6 @@ CHOICES = {
     "precision": ("auto", "fp32", "bf16"),
 }
 TEXTS = {"data_dir": "", "rows": "100000,1000000,10000000"}
-
-
-# -- sides -----------------------------------------------------------------------------------
-
-
-def ours(config: Any, data: Any, seed: int, steps: int) -> Speed:
-    """One round of `Trainer.fit`, which logs as often as it is configured to.
-
-    A step ends where the next one's batch enters the network.
-    """
-    torch.manual_seed(seed)
-    task, last, done = build_task(config, data.schema), WARM_UP + steps, itertools.count()
-    meter = Meter(task.model, DEVICE)
-    task.model.register_forward_pre_hook(lambda *_: meter.stamp(next(done), last))
-    length = {"epochs": NEVER, "eval_every": NEVER, "max_steps": last + 1}
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = build(config.trainer, run_dir=folder, seed=seed, **length)
-        trainer.fit(task, data.split("train"), None, build(config.optim))
-    return meter.speed()
 
 
 # -- comparisons ------------------------------------------------------------------------------
@@ -114,53 +90,67 @@ def configured(options: dict[str, Any], *overrides: str) -> Any:
     )
 
 
-def compare_loading(options: dict[str, Any]) -> None:
-    """Prints rows a second of all sides, and what the trees take."""
+def compare_loading(options: dict[str, Any]) -> list[Row]:
+    """Prints rows a second of all sides, with and without a network, and what the trees take."""
+    trees = time_trees(options)  # first, because it needs a library of its own
     config = configured(options, "model=mlp", *SMALL)
-    data = build(config.data)
+    work = engine.Work(config)
     loaders: dict[str, Loader] = {
         "rows as tensors": by_rows,
         "rows as arrays": partial(by_rows, arrays=True),
     }
     if workers := options["workers"]:
         loaders[f"rows as tensors, {workers} workers"] = partial(by_rows, workers=workers)
-    sides: dict[str, Side] = {"marketorch": partial(ours, config, data)}
-    sides |= {name: partial(by_hand, config, data, load) for name, load in loaders.items()}
-    sides["network alone"] = partial(by_hand, config, data, again)
-    speeds = alternate(sides, rounds=options["rounds"], steps=options["steps"])
-    fitted = speeds["marketorch"]
-    rows: list[tuple[Any, ...]] = []
+    speeds = alternate(
+        {OURS: engine.training_sides(work)[engine.FIT]}
+        | {name: partial(by_hand, config, work.data, load) for name, load in loaders.items()}
+        | {ALONE: partial(by_hand, config, work.data, again)},
+        rounds=options["rounds"],
+        steps=options["steps"],
+    )
+    rows = show_training(work, speeds)
+    rows += compare_loading_alone(config, work.data, loaders, options)
+    return [*rows, compare_trees(trees, len(work.train), speeds[OURS])]
+
+
+def show_training(work: engine.Work, speeds: dict[str, list[Speed]]) -> list[Row]:
+    """Prints rows a second of all sides; returns how many times ours is faster than loaders."""
+    lines: list[tuple[Any, ...]] = []
+    rows = []
     for name, own in speeds.items():
-        other = ("", "") if own is fitted else ratios(fitted, own)
-        share = 100 * float(ratios(own, speeds["network alone"])[0])
-        rows.append((name, f"{middle(own):,.0f}", *other, f"{share:.0f} %"))
+        row = Row.of(f"training, over {name}", ratios(speeds[OURS], own), "≥ 10")
+        if name not in (OURS, ALONE):
+            rows.append(row)
+        share = 100 * median(ratios(own, speeds[ALONE]))
+        shown = ("", "") if name == OURS else row.cells[:2]
+        lines.append((name, f"{middle(own):,.0f}", *shown, f"{share:.0f} %"))
     columns = ("side", "rows/s", "ours ×", "min–max", "of it the network")
-    number = len(data.split("train"))
-    setting = f"{number:,} rows, {len(data.schema['columns'])} columns"
-    table(f"training · {setting}, 2 × 128, batches of {BATCH_SIZE}", columns, rows)
-    show_loading_alone(config, data, loaders, options)
-    compare_trees(options, number / middle(fitted))
+    setting = f"{len(work.train):,} rows, {len(work.data.schema['columns'])} columns"
+    table(f"training · {setting}, 2 × 128, batches of {BATCH_SIZE}", columns, lines)
+    return rows
 
 
-def show_loading_alone(
+def compare_loading_alone(
     config: Any, data: Any, loaders: dict[str, Loader], options: dict[str, Any]
-) -> None:
+) -> list[Row]:
     """Prints rows a second of what reads the rows, without a network."""
     sides: dict[str, Side] = {
         name: partial(load_alone, config, data, load)
-        for name, load in ({"marketorch": as_trained} | loaders).items()
+        for name, load in ({OURS: as_trained} | loaders).items()
     }
     speeds = alternate(sides, rounds=options["rounds"], steps=options["steps"])
-    fastest = speeds["marketorch"]
-    rows: list[tuple[Any, ...]] = [("marketorch", f"{middle(fastest):,.0f}", "", "")]
+    lines: list[tuple[Any, ...]] = [(OURS, f"{middle(speeds[OURS]):,.0f}", "", "")]
+    rows = []
     for name in loaders:
-        rows.append((name, f"{middle(speeds[name]):,.0f}", *ratios(fastest, speeds[name])))
+        rows.append(Row.of(f"loading alone, over {name}", ratios(speeds[OURS], speeds[name])))
+        lines.append((name, f"{middle(speeds[name]):,.0f}", *rows[-1].cells[:2]))
     title = f"loading alone · batches of {BATCH_SIZE}"
-    table(title, ("side", "rows/s", "ours ×", "min–max"), rows)
+    table(title, ("side", "rows/s", "ours ×", "min–max"), lines)
+    return rows
 
 
-def compare_trees(options: dict[str, Any], epoch: float) -> None:
-    """Says how long boosted trees take to fit the same rows, in seconds and epochs."""
+def time_trees(options: dict[str, Any]) -> list[float]:
+    """Seconds in which boosted trees fit the same rows, three times at most."""
     config = configured(options, "model=boosted_trees")
     data, clock = build(config.data), CLOCKS[options["clock"]]
     train, seconds = data.split("train"), []
@@ -169,27 +159,28 @@ def compare_trees(options: dict[str, Any], epoch: float) -> None:
         began = clock()
         task.prepare(train)
         seconds.append(clock() - began)
+    return seconds
+
+
+def compare_trees(seconds: list[float], number: int, fitted: list[Speed]) -> Row:
+    """Says how long boosted trees take, in seconds and in epochs of the network."""
+    epochs = [taken * own.rate / number for taken, own in zip(seconds, fitted, strict=False)]
     taken = f"{median(seconds):.1f} s ({min(seconds):.1f}–{max(seconds):.1f})"
-    say(f"boosted trees fit the same rows in {taken}: {median(seconds) / epoch:,.0f} epochs")
+    say(f"boosted trees fit the same rows in {taken}: {median(epochs):,.0f} epochs")
+    return Row.of("fitting boosted trees, over an epoch of the network", epochs)
 
 
-def compare_engine(options: dict[str, Any]) -> None:
+def compare_engine(options: dict[str, Any]) -> list[Row]:
     """Prints the time of a step in `Trainer.fit` over that of the bare loop."""
-    rows: list[tuple[Any, ...]] = []
+    lines, rows = [], []
     for name, overrides in (("2 × 128", SMALL), ("as it comes", ())):
-        config = configured(options, "model=mlp", *overrides)
-        data = build(config.data)
-        sides: dict[str, Side] = {
-            "Trainer.fit": partial(ours, config, data),
-            "bare loop": partial(by_hand, config, data, by_batches),
-        }
+        work = engine.Work(configured(options, "model=mlp", *overrides))
         steps = options["steps"] if overrides else max(1, options["steps"] // 4)
-        fitted, bare = alternate(sides, rounds=options["rounds"], steps=steps).values()
-        extra = 1e3 * BATCH_SIZE * (1 / middle(fitted) - 1 / middle(bare))
-        rates = f"{middle(fitted):,.0f}", f"{middle(bare):,.0f}"
-        rows.append((name, *rates, *ratios(bare, fitted), f"{extra:.2f}", "≤ 1.03"))
-    columns = ("network", "rows/s", "bare", "step time / bare", "min–max", "more, ms", "target")
-    table(f"cost of the engine · batches of {BATCH_SIZE}", columns, rows)
+        row, line = engine.cost(f"model=mlp, {name}", work, options["rounds"], steps)
+        rows.append(row)
+        lines.append(line)
+    table(f"cost of the engine · batches of {BATCH_SIZE}", engine.COLUMNS, lines)
+    return rows
 
 
 # -- options ----------------------------------------------------------------------------------
@@ -206,21 +197,20 @@ def parse(arguments: list[str]) -> dict[str, Any]:
     return options
 
 
-def main(arguments: list[str]) -> None:
-    """Runs all parts, or the one that ``only`` names."""
-    options = parse(arguments)
-    Meter.clock = options["clock"]
+def measure(options: dict[str, Any]) -> list[Row]:
+    """Makes all comparisons, or the one that ``only`` names; prints them, returns their rows."""
     torch.set_num_threads(options["threads"])
-    precision, load = resolve_precision(options["precision"], DEVICE), os.getloadavg()[0]
-    say(f"{options['threads']} threads, {precision}, load {load:.1f}, {Meter.clock} clock")
+    announce(options["clock"], DEVICE, options["precision"])
+    rows = []
     if options["only"] in ("", "loading"):
-        compare_loading(options)
+        rows += compare_loading(options)
     if options["only"] in ("", "engine"):
-        compare_engine(options)
+        rows += compare_engine(options)
     if options["only"] in ("", "growth"):
         grow(options["rows"], options["growth_steps"], options["threads"], options["clock"])
+    return rows
 
 
 if __name__ == "__main__":
     with guard():
-        main(arguments_or_help(__doc__ or ""))
+        measure(parse(arguments_or_help(__doc__ or "")))
