@@ -307,7 +307,9 @@ def _prediction(rng: Generator, folder: Path, stock: Stock) -> Asked:
     os.chdir(folder)  # some options are names of files
     run = stock.loaded(name)
     keys = ("rank=", "contains=", "exclude=", "draw=", "counts=", "output=", "input=", "row ")
-    return Asked(lambda: predict_file(run, source, **options), (*keys, source[:40], "catalogue"))
+    return Asked(
+        lambda: predict_file(run, source, **options), (*keys, str(Path(source))[:40], "catalogue")
+    )
 
 
 def _input(rng: Generator, folder: Path, stock: Stock, name: str) -> str:

@@ -121,7 +121,7 @@ def as_lines(rng: Generator, table: Table) -> bytes:
 
 def as_parquet(rng: Generator, table: Table) -> bytes:
     """A Parquet file; some columns become another type."""
-    columns = {name: _typed(rng, values) for name, values in table.items()}
+    columns = {_writable(name) or "": _typed(rng, values) for name, values in table.items()}
     stream = io.BytesIO()
     pq.write_table(pa.table(columns), stream)
     return stream.getvalue()

@@ -15,6 +15,7 @@ import yaml
 
 from marketorch.errors import ConfigError
 
+OWN = "${data_dir}"  # of the config itself: what `sharing.hub_folder` writes instead of a path
 DEEPEST = 50  # mappings and lists within one another
 PATHS = "tag:yaml.org,2002:python/object/apply:pathlib."  # how a config saves a pathlib.Path
 
@@ -47,6 +48,6 @@ def _fault(event: yaml.Event) -> str:
     tag = getattr(event, "tag", None) or "!"
     if tag != "!" and not tag.startswith(PATHS):
         return f"it has the tag {tag}; expected plain values"
-    if isinstance(event, yaml.ScalarEvent) and "${" in event.value:
+    if isinstance(event, yaml.ScalarEvent) and "${" in event.value.replace(OWN, ""):
         return f"{event.value[:60]!r} asks for another value; a saved config is written out"
     return ""

@@ -701,3 +701,15 @@ def test_half_a_character_may_be_a_word_for_missing(tmp_path: Path) -> None:
     data = source(tmp_path / "d.csv", customers(), missing=["plus", "\ud800"], **WHOLE)
     plan = next(column for column in data.schema["columns"] if column["name"] == "plan")
     assert (plan["levels"], plan["missing"]) == (["basic", "family"], True)
+
+
+def test_dates_where_training_had_yes_and_no_are_refused(tmp_path: Path) -> None:
+    """Also dates that Python has not, which the message has to name."""
+    rows = [row | {"paid": row["left"]} for row in customers()]
+    data = source(tmp_path / "d.csv", rows, ids="customer", **WHOLE)
+    encoder = TableEncoder(data.schema["columns"])
+    table = pa.Table.from_pylist(rows[:2]).drop_columns("paid")
+    table = table.append_column("paid", pa.array([2**60, 2**60], pa.timestamp("ms")))
+    pq.write_table(table, tmp_path / "new.parquet")
+    with pytest.raises(DataError, match=rf"row 1: column 'paid' .*'{2**60}'"):
+        encoder.encode(data.inputs(str(tmp_path / "new.parquet")), raw=True)

@@ -205,3 +205,21 @@ def test_a_broken_list_of_users_is_refused(tmp_path: Path, content: str) -> None
     data = log(tmp_path / "log.csv", THREE, time="time", without_validation=str(path))
     with pytest.raises(DataError, match=r"skip\.json (is no JSON|holds|is empty)"):
         data.split("validation")
+
+
+def test_ids_that_are_numbers_in_one_log_and_text_in_the_other_are_text(tmp_path: Path) -> None:
+    rows = [(user, item, item) for user in (1, 2) for item in (10, 20, 30)]
+    test = tmp_path / "test.csv"
+    test.write_text("user,item\n1,x\n2,10\n")
+    data = log(tmp_path / "log.csv", rows, protocol="given", test_path=str(test))
+    assert data.catalogue.items == ["10", "20", "30", "x"]
+    assert data.split("test").ids == [1, 2]
+
+
+@pytest.mark.parametrize(("test_from", "days"), [("--5", False), ("2024-02-30", True)])
+def test_a_time_that_is_none_is_refused(tmp_path: Path, test_from: str, days: bool) -> None:
+    rows = [("ann", item, f"2024-05-0{place + 1}") for place, item in enumerate("abc")]
+    rows = rows if days else THREE
+    data = log(tmp_path / "log.csv", rows, time="time", protocol="temporal", test_from=test_from)
+    with pytest.raises(DataError, match=f"data.test_from={test_from} is no time like the log's"):
+        _ = data.schema

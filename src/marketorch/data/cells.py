@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,7 +60,7 @@ class Cells:
         if not number:
             return
         place = int(bad.argmax())
-        value = self.values[place].as_py()
+        value = plain(self.values[place])
         found = f"{self.where(place)}: column '{self.name}' {fault}: {value!r:.60}"
         others = f" (and {number - 1:,} cells more)" if number > 1 else ""
         if self.on_bad == "error":
@@ -159,3 +160,11 @@ def as_texts(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def is_text(kind: pa.DataType) -> bool:
     """Whether a type of Arrow holds texts."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+
+
+def plain(cell: pa.Scalar) -> Any:
+    """A cell as Python has it; a date that Python has not as Arrow counts it."""
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError):
+        return str(cell.value)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from marketorch.data.cells import BLANKS, Cells
+from marketorch.data.cells import BLANKS, Cells, plain
 from marketorch.data.reading import column
 
 
@@ -101,11 +101,3 @@ class CustomerDataset:
         """The cells of an example as they stand in the file."""
         place = index if self.rows is None else int(self.rows[index])
         return {name: plain(self.table.column(name)[place]) for name in self.table.column_names}
-
-
-def plain(cell: pa.Scalar) -> Any:
-    """A cell as Python has it; a date that Python has not as Arrow counts it."""
-    try:
-        return cell.as_py()
-    except (OverflowError, ValueError):
-        return str(cell.value)

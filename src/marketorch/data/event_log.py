@@ -43,6 +43,16 @@ def read_events(path: str, columns: Mapping[str, str], *, min_rating: float) -> 
     return events
 
 
+def alike(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """The same logs; ids that are numbers in one and text in another are text in all."""
+    mixed = [
+        key
+        for key in (USER, ITEM)
+        if len({pd.api.types.is_numeric_dtype(frame[key]) for frame in frames}) > 1
+    ]
+    return [frame.assign(**{key: frame[key].map(str) for key in mixed}) for frame in frames]
+
+
 def times(values: pd.Series, path: str) -> pd.Series:
     """Numbers as they are; anything else as dates. DataError names the row that is neither."""
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):

@@ -27,6 +27,7 @@ from marketorch.data.event_log import (
     RATING,
     TIME,
     USER,
+    alike,
     core,
     read_attributes,
     read_events,
@@ -241,7 +242,7 @@ class EventData:
         if self.test_path:
             test = read_events(self.test_path, self.columns, min_rating=self.min_rating)
             both = [frame.assign(given=given) for given, frame in enumerate((events, test))]
-            events = pd.concat(both, ignore_index=True)
+            events = pd.concat(alike(both), ignore_index=True)
             return events.sort_values([USER, "given"], kind="stable", ignore_index=True)
         return events
 

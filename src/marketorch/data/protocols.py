@@ -6,6 +6,8 @@ that is only context belongs to a user held out whole: it is read, but never lea
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -66,10 +68,8 @@ def temporal(
     times = events[TIME]
     if test_from is None:
         cut = times.sort_values(ignore_index=True).iloc[int(len(times) * (1 - test_share))]
-    elif pd.api.types.is_numeric_dtype(times):
-        cut = float(test_from)
     else:
-        cut = pd.to_datetime(test_from, utc=times.dt.tz is not None)
+        cut = _moment(test_from, times)
     parts = np.where(times >= cut, TEST, TRAIN).astype(np.int8)
     before = times[parts == TRAIN].sort_values(ignore_index=True)
     if not len(before) or len(before) == len(times):
@@ -79,6 +79,18 @@ def temporal(
         parts[(times >= earlier) & (parts == TRAIN)] = VALIDATION
     say(f"{(parts == TEST).sum():,} events from {cut} on are test events.")
     return parts
+
+
+def _moment(text: str, times: pd.Series) -> Any:
+    """A time as the log's own are written. DataError if it is none."""
+    try:
+        if pd.api.types.is_numeric_dtype(times):
+            return float(text)
+        return pd.to_datetime(text, utc=times.dt.tz is not None)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(
+            f"data.test_from={text} is no time like the log's {times.iloc[0]}."
+        ) from error
 
 
 def random_share(
