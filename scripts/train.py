@@ -16,9 +16,7 @@ def main(arguments: list[str]) -> None:
         if resume is None:
             train(compose(overrides))
         else:
-            config = load(find_resumable(resume), overrides)
-            config.run_dir = resume  # wherever it was when it began
-            train(config, resume=True)
+            train(load(find_resumable(resume), overrides), resume=True)
 
 
 if __name__ == "__main__":

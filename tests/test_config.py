@@ -201,12 +201,14 @@ def test_build_refuses_what_is_not_ours(tmp_path: Path) -> None:
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "config.yaml"
-    configs.save(compose(["experiment=sentiment"]), path)
+    configs.save(compose(["experiment=sentiment", "run_dir=elsewhere"]), path)
     return path
 
 
-def test_a_saved_config_comes_back(saved: Path) -> None:
-    assert configs.load(saved) == compose(["experiment=sentiment"])
+def test_a_saved_config_comes_back_and_a_run_is_where_it_lies(saved: Path) -> None:
+    assert configs.load(saved) == compose(["experiment=sentiment", f"run_dir={saved.parent}"])
+    moved = configs.load(saved, ["run_dir=elsewhere"])
+    assert moved.run_dir == str(saved.parent)
 
 
 @pytest.mark.parametrize(

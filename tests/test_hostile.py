@@ -101,7 +101,7 @@ def test_a_target_anywhere_in_a_config_is_refused(
         with pytest.raises(ConfigError, match=r"outside marketorch|expected a mapping"):
             attempt()
     with pytest.raises(ConfigError, match=r"outside marketorch|expected a mapping"):
-        train(load(run / "config.yaml", [f"run_dir={run}"]), resume=True)
+        train(load(run / "config.yaml"), resume=True)
     assert not (run / "exploded").exists()
 
 
@@ -244,7 +244,7 @@ def test_no_part_of_a_checkpoint_is_unpickled(run: Path, place: int, function: A
     torch.save(nested(state, bomb)[place], path)
     (run / "checkpoints" / PREVIOUS).unlink(missing_ok=True)
     with pytest.raises(CheckpointError, match=r"last\.pt is damaged"):
-        train(load(run / "config.yaml", [f"run_dir={run}"]), resume=True)
+        train(load(run / "config.yaml"), resume=True)
     assert not Path("exploded").exists()
 
 
@@ -282,7 +282,7 @@ def test_a_checkpoint_of_other_shapes_is_refused(run: Path, kind: str) -> None:
     path = run / "checkpoints" / LAST
     torch.save(changed(torch.load(path, weights_only=True), kind), path)
     with pytest.raises(UserError, match=r"does not fit|another kind of optimizer"):
-        train(load(run / "config.yaml", [f"run_dir={run}"]), resume=True)
+        train(load(run / "config.yaml"), resume=True)
 
 
 def header(length: int, text: bytes = b"{}") -> bytes:

@@ -135,6 +135,8 @@ def resolve(config: DictConfig) -> DictConfig:
 def load(path: Path, overrides: Sequence[str] = ()) -> DictConfig:
     """Reads a run's ``config.yaml`` and applies dotted overrides to it.
 
+    ``run_dir`` is the folder of the file, wherever the run was when it began.
+
     Raises:
         ConfigError: the file holds more than values, or no run; an override names a key that the
             config does not have, and that is no argument of anything it builds either (`check`
@@ -158,6 +160,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> DictConfig:
             OmegaConf.update(config, key, _typed(key, value))
         except (OmegaConfBaseException, ValueError, RecursionError) as error:
             raise ConfigError(f"{path}: {override}: {_first_line(error)}") from error
+    config.run_dir = str(path.parent)
     try:
         return resolve(config)
     except OmegaConfBaseException as error:

@@ -202,7 +202,6 @@ def _train_stage(config: DictConfig, stage: Path) -> None:
     resume = checkpoint.is_in(stage / "checkpoints")
     if resume:
         inner = configs.load(stage / CONFIG)
-        inner.run_dir = str(stage)
     else:
         (stage / CONFIG).unlink(missing_ok=True)
         overrides = [f"experiment={config.pretrain}", f"run_dir={stage}"]

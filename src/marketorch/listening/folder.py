@@ -126,10 +126,11 @@ def plan_of(
 
 
 def _fingerprint(run: Run) -> str:
-    """Hash of a run's weights and of the config that it was loaded with."""
+    """Hash of a run's weights and of the config that it was loaded with, wherever it lies."""
     with (run.directory / "checkpoints" / BEST).open("rb") as file:
         digest = hashlib.file_digest(file, "blake2b")
-    digest.update(json.dumps(configs.plain(run.config), sort_keys=True).encode())
+    config = configs.plain(run.config) | {"run_dir": None}
+    digest.update(json.dumps(config, sort_keys=True).encode())
     return digest.hexdigest()[:32]
 
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from marketorch.models.number_embeddings import PiecewiseLinear
 from marketorch.models.table_features import starts
-from marketorch.models.table_logistic import coefficients
+from marketorch.models.table_logistic import coefficients, one_hot
 
 
 class PairwiseLogistic(nn.Module):
@@ -87,12 +87,12 @@ class PairwiseLogistic(nn.Module):
 
     def fit(self, train: Any) -> None:
         """Finds the most probable weights given the labelled rows of ``train``."""
+        from sklearn.linear_model import LogisticRegression  # seconds, which only a fit costs
+
         known = train.labels >= 0
         numbers, categories = train.numbers[known], train.categories[known]
         self.pieces.fit(numbers)
         design, scales = self._design(numbers, categories)
-        from sklearn.linear_model import LogisticRegression  # seconds, which only a fit costs
-
         model = LogisticRegression(C=1.0, max_iter=self.max_iter)
         model.fit(design, train.labels[known].numpy())
         weight, self.bias = coefficients(model, len(self.bias))
@@ -104,7 +104,7 @@ class PairwiseLogistic(nn.Module):
 
     def _design(self, numbers: Tensor, categories: Tensor) -> tuple[csr_matrix, np.ndarray]:
         """What the logits are linear in ``(N, columns)``, each column scaled, and the scales."""
-        levels = self._levels(categories)
+        levels = one_hot(categories + self.offsets, self.num_levels)
         hot = levels[:, self.hot.numpy()]
         meeting = hstack([csr_matrix(numbers.numpy()), hot], "csc")
         curves = csr_matrix(self.pieces(numbers).flatten(1).numpy())
@@ -112,13 +112,6 @@ class PairwiseLogistic(nn.Module):
         widths = [part.shape[1] for part in parts]
         scaled = [scale * part for scale, part in zip(self.scales, parts, strict=True)]
         return hstack(scaled, "csr"), np.repeat(np.array(self.scales, np.float32), widths)
-
-    def _levels(self, categories: Tensor) -> csr_matrix:
-        """A one for each level that a row has ``(N, L)``."""
-        rows, columns = categories.shape
-        places = (categories + self.offsets).flatten().numpy()
-        ones = (np.ones(len(places), np.float32), places, columns * np.arange(rows + 1))
-        return csr_matrix(ones, (rows, self.num_levels))
 
     def _products(self, meeting: csc_matrix) -> csc_matrix:
         """The columns of ``(N, U)`` two by two."""

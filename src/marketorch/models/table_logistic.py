@@ -77,10 +77,8 @@ class TableLogistic(nn.Module):
     def _design(self, numbers: Tensor, categories: Tensor) -> csr_matrix:
         """What the logits are linear in: ``(N, 2 F + L)``."""
         scaled, missing = (csr_matrix(part.numpy()) for part in self._scaled(numbers))
-        rows, columns = categories.shape
-        places = (categories + self.offsets).flatten().numpy()
-        ones = (np.ones(len(places), np.float32), places, columns * np.arange(rows + 1))
-        return hstack([scaled, missing, csr_matrix(ones, (rows, len(self.levels)))], "csr")
+        levels = one_hot(categories + self.offsets, len(self.levels))
+        return hstack([scaled, missing, levels], "csr")
 
     def _scaled(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
         """Numbers of unit spread, 0 where missing, and 1 where missing: both ``(B, F)``."""
@@ -93,6 +91,14 @@ class TableLogistic(nn.Module):
         scaled, missing = self._scaled(numbers)
         logits = F.linear(scaled, self.weight, self.bias) + F.linear(missing, self.missing)
         return logits + self.levels[categories + self.offsets].sum(1)
+
+
+def one_hot(places: Tensor, number: int) -> csr_matrix:
+    """A one in each of a row's places: ``(N, C)``, below ``number``, to ``(N, number)``."""
+    rows, columns = places.shape
+    ones = np.ones(rows * columns, np.float32)
+    starts_of_rows = columns * np.arange(rows + 1)
+    return csr_matrix((ones, places.flatten().numpy(), starts_of_rows), (rows, number))
 
 
 def coefficients(model: Any, num_classes: int) -> tuple[Tensor, Tensor]:
