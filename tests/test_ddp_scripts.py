@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -51,32 +50,42 @@ FIGURES = {
 }
 
 
-def torchrun(script: str, *arguments: object, cwd: Path) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", "2", str(ROOT / "scripts" / f"{script}.py")]
-    run = subprocess.run(
-        [*command, *map(str, arguments)],
-        cwd=cwd,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stderr
-
-
 def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two ranks have trained and evaluated each experiment, in a folder of its name.
+
+    All by one torchrun, in which the scripts run one after the other: its start is what is slow.
+    """
+    root = tmp_path_factory.mktemp("ddp")
+    commands = []
+    for name in TINY:
+        (root / name).mkdir()
+        commands.append((name, "train", *recipe(name), "run_dir=two"))
+        commands.append((name, "evaluate", "run=two"))
+    torchrun(ROOT / "tests" / "script_after_script.py", json.dumps(commands), cwd=root)
+    return root
+
+
+def torchrun(*words: object, cwd: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", "2", *map(str, words)]
+    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+
+
+def recipe(name: str) -> list[str]:
+    return [f"experiment={name}", *COMMON, *TINY[name]]
+
+
 @pytest.fixture(scope="module", params=list(TINY))
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(request: pytest.FixtureRequest, every: Path) -> Path:
     """Where two ranks have trained and one process, the same way; named like the experiment."""
-    folder = tmp_path_factory.mktemp("ddp") / request.param
-    folder.mkdir()
-    recipe = [f"experiment={request.param}", *COMMON, *TINY[request.param]]
-    torchrun("train", *recipe, "run_dir=two", cwd=folder)
-    train(compose([*recipe, f"run_dir={folder / 'one'}"]))
+    folder = every / request.param
+    train(compose([*recipe(folder.name), f"run_dir={folder / 'one'}"]))
     return folder
 
 
@@ -86,9 +95,8 @@ def test_two_ranks_train_like_one_process(folder: Path) -> None:
     assert two["metrics"].keys() == one["metrics"].keys()
     if folder.name not in NORMED:
         assert two["metrics"] == pytest.approx(one["metrics"], abs=1e-3)
-    assert {path.name for path in (folder / "two").iterdir()} == {
-        path.name for path in (folder / "one").iterdir()
-    }
+    names = [{path.name for path in (folder / name).iterdir()} for name in ("one", "two")]
+    assert names[1] == names[0] | {"evaluation"}
 
 
 def test_one_process_reproduces_what_two_ranks_logged(folder: Path, tmp_path: Path) -> None:
@@ -102,7 +110,6 @@ def test_one_process_reproduces_what_two_ranks_logged(folder: Path, tmp_path: Pa
 
 def test_two_ranks_evaluate_like_one_process(folder: Path) -> None:
     """To 1e-6, baselines too; and the pictures show all examples."""
-    torchrun("evaluate", "run=two", cwd=folder)
     written = folder / "two" / "evaluation"
     names = {path.name for path in written.iterdir()}
     assert names >= FIGURES[folder.name]
@@ -119,3 +126,9 @@ def test_two_ranks_evaluate_like_one_process(folder: Path) -> None:
     assert {path.name for path in written.iterdir()} == names
     for name, picture in pictures.items():
         assert (written / name).read_bytes() == picture, name
+
+
+def test_a_script_makes_the_group_of_ranks_itself(every: Path, tmp_path: Path) -> None:
+    torchrun(ROOT / "scripts" / "train.py", *recipe("propensity"), "run_dir=own", cwd=tmp_path)
+    own, two = (read(path / "report.json") for path in (tmp_path / "own", every / "propensity/two"))
+    assert (own["world_size"], own["metrics"]) == (2, two["metrics"])

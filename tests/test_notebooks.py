@@ -17,8 +17,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SMALL: dict[str, dict[str, Any]] = {  # what the cell tagged "parameters" says, but smaller
     "01_sentiment": {"TRAIN": 300, "VALIDATION": 100, "TEST": 100, "EPOCHS": 2},
     "02_recommender": {"SHOPPERS": 200, "EPOCHS": 1},
-    "03_emotion": {"TRAIN": 512, "VALIDATION": 200, "TEST": 100, "EPOCHS": 1},
-    "04_logo": {"TRAIN": 48, "VALIDATION": 24, "TEST": 8, "EPOCHS": 2},
+    "03_emotion": {"TRAIN": 256, "VALIDATION": 64, "TEST": 64, "EPOCHS": 1},
+    "04_logo": {"TRAIN": 24, "VALIDATION": 12, "TEST": 6, "EPOCHS": 1},
     "05_social_listening": {"RUNS": None, "POSTS": 24, "SIDE": 160},
     "06_propensity": {"TRAIN": 600, "VALIDATION": 200, "TEST": 200, "EPOCHS": 1},
 }

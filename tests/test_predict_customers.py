@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+
+from marketorch import compose, evaluate, train
 
 COLUMNS = ["customer", "age", "bill", "plan", "since", "paperless", "churned"]
 TINY = ["model.members=2", "model.width=8", "model.bins=8", "trainer.epochs=4"]
@@ -46,12 +45,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("customers")
     customers(600, 0).to_csv(place / "customers.csv", sep=";", index=False)
     customers(40, 1).drop(columns="churned").to_csv(place / "new.csv", index=False)
-    data = ["data=customer_table", "data.path=customers.csv", "data.target=churned"]
-    recipe = ["experiment=churn_telco", *data, "data.ids=customer", *TINY, "run_dir=run"]
-    for script, *options in (["train", *recipe], ["evaluate", "run=run"]):
-        command = [sys.executable, str(ROOT / "scripts" / f"{script}.py"), *options]
-        done = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stderr
+    data = ["data=customer_table", f"data.path={place / 'customers.csv'}", "data.target=churned"]
+    recipe = ["experiment=churn_telco", *data, "data.ids=customer", *TINY]
+    train(compose([*recipe, f"run_dir={place / 'run'}"]))
+    evaluate(place / "run")
     return place
 
 

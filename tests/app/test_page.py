@@ -24,6 +24,7 @@ from PIL import Image
 from red_spots import red_spot
 
 pytest.importorskip("gradio", reason="gradio is not installed")
+httpx = pytest.importorskip("httpx", reason="httpx, which gradio needs, is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 from marketorch.app.uploads import FILE  # noqa: E402
@@ -162,7 +163,7 @@ def drop(tab: Any, path: Path) -> None:
 
 def test_the_tabs_and_the_runs_are_shown(page: Any) -> None:
     names = ["Photo", "Text", "Recommender", "Report"]
-    assert [tab.inner_text() for tab in page.get_by_role("tab").all()] == names
+    playwright.expect(page.get_by_role("tab")).to_have_text(names, timeout=SHORTLY)
     see(page, "Runs: which models answer here")
     if not REAL:
         see(page, "python scripts/evaluate.py run=sentiment")
@@ -304,10 +305,10 @@ def test_other_names_and_other_addresses_are_refused(page: Any, served: Served) 
     assert ask(f"{served.address}/gradio_api/info").json()["named_endpoints"] == {}
 
 
-def test_what_is_too_large_is_not_taken(page: Any, served: Served) -> None:
-    large = {"name": "a.zip", "mimeType": "application/zip", "buffer": bytes(FILE + 1)}
-    answer = page.request.post(f"{served.address}/gradio_api/upload", multipart={"files": large})
-    assert answer.status == 413
+def test_what_is_too_large_is_not_taken(served: Served) -> None:
+    large = {"files": ("a.zip", bytes(FILE + 1), "application/zip")}
+    answer = httpx.post(f"{served.address}/gradio_api/upload", files=large, timeout=60)
+    assert answer.status_code == 413
     assert served.left() == []
 
 
