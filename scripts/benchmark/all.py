@@ -28,6 +28,7 @@ import importlib
 import os
 import platform
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def run(name: str, shared: dict[str, Any], own: list[str]) -> dict[str, Any]:
         module = importlib.import_module(name)
         arguments = PARTS[name].arguments(shared, own)
         options = module.parse(arguments)
-        about = {"machine": machine(), "versions": versions(*PEERS), **commit()}
+        about = {"machine": machine(), "versions": versions(*PEERS), **measured()}
         rows = module.measure(options)
     except ImportError as error:
         raise ConfigError(lacking(error)) from error
@@ -98,6 +99,12 @@ def run(name: str, shared: dict[str, Any], own: list[str]) -> dict[str, Any]:
         "quick": shared["quick"],
         "rows": [{"part": name} | asdict(row) | {"met": row.met} for row in rows],
     }
+
+
+@cache
+def measured() -> dict[str, Any]:
+    """The commit, as it was before RESULTS.md got the first table."""
+    return commit()
 
 
 def lacking(error: ImportError) -> str:
