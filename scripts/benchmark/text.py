@@ -7,7 +7,8 @@
 *Throughput.* One BERT (4 layers, width 256, random weights, dropout 0.1) is trained on the same
 texts, with the same batch size, loss, AdamW, learning rate and clipping, by our Trainer as it
 comes (length-batched, precision auto) and by `transformers.Trainer` as it comes (fp32), and with
-bf16=True where the hardware has bf16. The texts are the embedded reviews or, with ``data_dir``, the sentences of SST-2.
+bf16=True where the hardware has bf16. The texts are the embedded reviews or, with ``data_dir``,
+the sentences of SST-2.
 
 *Engine.* The whole of experiment=sentiment, trained by `Trainer.fit` and by a bare loop: see
 `engine.py`, which does it for every task.
