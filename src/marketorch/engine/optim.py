@@ -45,11 +45,10 @@ def adamw(
     if not named:
         return []
     _check_scale(lr_scale or {}, named)
-    fused = all(p.device.type == "cuda" or p.dtype == torch.float32 for _, p in named)
     dense, sparse = _split(module, named)
     groups = _groups(dense, lr, weight_decay, lr_scale or {}, tuple(no_decay))
     tables = _groups(sparse, lr, 0.0, lr_scale or {}, ())
-    return _adams(groups, tables, lr=lr, betas=betas, eps=eps, fused=fused)
+    return _adams(groups, tables, lr=lr, betas=betas, eps=eps)
 
 
 def muon(
@@ -104,12 +103,13 @@ def _adams(
     lr: float,
     betas: tuple[float, float],
     eps: float = 1e-8,
-    fused: bool | None = None,
 ) -> list[Optimizer]:
     """AdamW for ``groups`` and SparseAdam for ``tables``, each only where there are any."""
     first, second = betas
     optimizers: list[Optimizer] = []
     if groups:
+        parameters = [p for group in groups for p in group["params"]]
+        fused = all(p.device.type == "cuda" or p.dtype == torch.float32 for p in parameters)
         adam = torch.optim.AdamW(groups, lr=lr, betas=(first, second), eps=eps, fused=fused)
         optimizers.append(adam)
     if tables:
