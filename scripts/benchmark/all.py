@@ -204,9 +204,11 @@ def provenance(part: dict[str, Any]) -> str:
     """Commit, day, machine and options of a part in a line."""
     own, changed = part["machine"], " and changes" if part.get("dirty") else ""
     where = f"{own['processor']}, {own['cores']} cores, load {own['load']} before"
-    hidden = (o if not o.startswith("data_dir=") else "data_dir=D" for o in part["options"])
+    options = dict(o.split("=", 1) for o in part["options"])  # the last of each counts
+    options |= {"data_dir": "D"} if "data_dir" in options else {}
+    shown = " ".join(f"{name}={value}" for name, value in options.items())
     made = f"commit {part.get('commit', 'unknown')[:7]}{changed}, {part['date'][:10]}"
-    return f"{made}, torch {part['versions']['torch']}, {where}; `{' '.join(hidden)}`"
+    return f"{made}, torch {part['versions']['torch']}, {where}; `{shown}`"
 
 
 def write_between(path: Path, text: str) -> None:

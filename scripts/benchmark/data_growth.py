@@ -21,7 +21,7 @@ import tempfile
 from unittest.mock import patch
 
 import torch
-from rounds import CLOCKS, WARM_UP, read_options
+from rounds import CLOCKS, NEVER, WARM_UP, read_options
 from table_growth import Result, Watch, fresh, peak
 
 from marketorch.command_line import whole_number
@@ -58,6 +58,7 @@ def train_on(name: str, factor: int, steps: int, threads: int, clock: str) -> Re
             f"trainer.max_steps={WARM_UP + steps}",
             f"trainer.log_every={WARM_UP}",
             "trainer.epochs=1000",
+            f"trainer.eval_every={NEVER}",  # at the end alone
             f"run_dir={folder}/run",
         ]
         began = watch.clock()
