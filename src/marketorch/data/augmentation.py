@@ -89,9 +89,8 @@ class Augmentation:
             torch.stack([mirror * cos * aspect, -sin / aspect, shifts[0]], 1),
             torch.stack([mirror * sin * aspect, cos / aspect, shifts[1]], 1),
         ]
-        return F.grid_sample(
-            images, grid(torch.stack(rows, 1), crop), padding_mode="border", align_corners=False
-        )
+        grid = F.affine_grid(torch.stack(rows, 1), [number, 1, crop, crop], align_corners=False)
+        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
     def _erased(self, images: Tensor) -> Tensor:
         if not self.erase:
@@ -119,16 +118,6 @@ class Augmentation:
             share = 1 - float(patch.float().mean())  # known without waiting for a GPU
             images = torch.where(patch.to(images.device), images.roll(1, 0), images)
         return images, targets.lerp(targets.roll(1, 0), 1 - share)
-
-
-def grid(maps: Tensor, side: int) -> Tensor:
-    """Where `torch.nn.functional.grid_sample` looks ``(B, side, side, 2)``, of maps ``(B, 2, 3)``.
-
-    As `torch.nn.functional.affine_grid`, which on a CPU takes longer than what it is made for.
-    """
-    centres = (2 * torch.arange(side, device=maps.device) + 1) / side - 1
-    across, down, shift = maps[:, None, None].unbind(-1)  # (B, 1, 1, 2) each
-    return across * centres[:, None] + (down * centres[:, None, None] + shift)
 
 
 def lit(images: Tensor, brightness: float, contrast: float, colour: float = 0.0) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketorch.data.augmentation import grid, lit
+from marketorch.data.augmentation import lit
 
 GREY = 114 / 255  # what the letterbox is filled with
 SMALLEST = 4.0  # pixels; what is left of a box below this is nothing to learn from
@@ -89,7 +89,8 @@ class BoxAugmentation:
             return images, boxes, labels
         matrix, centre = self._windows(len(images), side, size, zoom, images.device)
         theta = torch.cat([matrix * size / side, (2 * centre / side - 1)[:, :, None]], 2)
-        seen = F.grid_sample(images - GREY, grid(theta, size), align_corners=False).add_(GREY)
+        grid = F.affine_grid(theta, [len(images), 1, size, size], align_corners=False)
+        seen = F.grid_sample(images - GREY, grid, align_corners=False).add_(GREY)
         moved = self._mapped(boxes, matrix, centre, size)
         return seen, *visible(moved, labels, size, self.visible)
 
