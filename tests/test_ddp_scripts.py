@@ -73,7 +73,7 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def torchrun(*words: object, cwd: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     command += ["--nproc-per-node", "2", *map(str, words)]
-    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
 
 

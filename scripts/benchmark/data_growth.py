@@ -16,17 +16,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-import sys
 import tempfile
 from unittest.mock import patch
 
 import torch
-from rounds import CLOCKS, NEVER, WARM_UP, read_options
+from rounds import CLOCKS, NEVER, WARM_UP, listed, read_options
 from table_growth import Result, Watch, fresh, peak
 
-from marketorch.command_line import whole_number
+from marketorch.command_line import arguments_or_help, whole_number
 from marketorch.engine.tracking import say, table
-from marketorch.errors import ConfigError, closest, guard
+from marketorch.errors import guard
 
 BASES = {
     "sentiment": ("num_train", 2000),
@@ -92,17 +91,6 @@ def grow(name: str, factors: list[int], steps: int, threads: int, clock: str) ->
     return rows
 
 
-def chosen(text: str, known: list[str]) -> list[str]:
-    """Names of tasks, checked."""
-    names = text.split(",")
-    for name in names:
-        if name not in known:
-            raise ConfigError(
-                f"tasks={text}: '{name}' is none of {', '.join(known)}.{closest(name, known)}"
-            )
-    return names
-
-
 def main(arguments: list[str]) -> None:
     """Measures and prints one table."""
     options = read_options(
@@ -113,7 +101,7 @@ def main(arguments: list[str]) -> None:
     )
     factors = [whole_number("factors", text) for text in options["factors"].split(",")]
     own = options["steps"], options["threads"], options["clock"]
-    names = chosen(options["tasks"], list(BASES))
+    names = listed("tasks", options["tasks"], BASES)
     rows = [row for name in names for row in grow(name, factors, *own)]
     columns = ("task", "examples", "µs each to prepare", "µs each to train", "×")
     table("growth of the data", (*columns, "MiB", "KiB an example"), rows)
@@ -121,4 +109,4 @@ def main(arguments: list[str]) -> None:
 
 if __name__ == "__main__":
     with guard():
-        main(sys.argv[1:])
+        main(arguments_or_help(__doc__ or ""))

@@ -39,6 +39,7 @@ from rounds import (
     Speed,
     alternate,
     announce,
+    listed,
     middle,
     ratios,
     read_options,
@@ -51,7 +52,7 @@ from marketorch.engine.distributed import resolve_device
 from marketorch.engine.evaluation import evaluate
 from marketorch.engine.task import Batch
 from marketorch.engine.tracking import table
-from marketorch.errors import ConfigError, closest, guard
+from marketorch.errors import guard
 
 FIT, BARE, EVALUATION = "Trainer.fit", "bare loop", "evaluation"
 COST = "≤ 1.03"
@@ -216,11 +217,7 @@ def measure(options: dict[str, Any]) -> list[Row]:
 def parse(arguments: list[str]) -> dict[str, Any]:
     """The options, checked. ConfigError for one that does not exist or does not fit."""
     options = read_options(arguments, NUMBERS, CHOICES, TEXTS)
-    options["tasks"] = options["tasks"].split(",")
-    for name in options["tasks"]:
-        if name not in RECIPES:
-            hint = closest(name, RECIPES)
-            raise ConfigError(f"tasks={name}: no such task.{hint} Tasks: {', '.join(RECIPES)}.")
+    options["tasks"] = listed("tasks", options["tasks"], RECIPES)
     options["steps"] = whole_number("steps", options["steps"] or "0")
     return options
 

@@ -27,7 +27,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from rounds import WARM_UP, read_options
+from rounds import NEVER, WARM_UP, listed, read_options
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
@@ -36,7 +36,7 @@ from marketorch import build, build_task, compose
 from marketorch.command_line import arguments_or_help
 from marketorch.engine.evaluation import resolve_precision
 from marketorch.engine.tracking import say, table
-from marketorch.errors import ConfigError, closest, guard
+from marketorch.errors import guard
 
 RECIPES: dict[str, list[str]] = {
     "sentiment": ["data.num_train=4000"],
@@ -82,7 +82,7 @@ def kind(event: FunctionEvent) -> str:
 # -- the machine ------------------------------------------------------------------------------
 
 
-def best_of(call: Callable[[], Any], times: int = 7) -> float:
+def median_time(call: Callable[[], Any], times: int = 7) -> float:
     """Seconds of the median call, after one that is not counted."""
     call()
     taken = []
@@ -96,14 +96,14 @@ def best_of(call: Callable[[], Any], times: int = 7) -> float:
 def product_rate(dtype: torch.dtype) -> float:
     """Floating-point operations a second of a product of large square matrices."""
     a, b = (torch.randn(SIZE, SIZE).to(dtype) for _ in range(2))
-    return 2 * SIZE**3 / best_of(lambda: a @ b)
+    return 2 * SIZE**3 / median_time(lambda: a @ b)
 
 
 def copy_rate() -> float:
     """Bytes a second, read and written, of a copy that no cache holds."""
     source = torch.randn(COPY)
     target = torch.empty_like(source)
-    return 2 * 4 * COPY / best_of(lambda: target.copy_(source))
+    return 2 * 4 * COPY / median_time(lambda: target.copy_(source))
 
 
 # -- a recipe ---------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class Watch:
 def recipe(name: str, steps: int) -> Callable[[AbstractContextManager], tuple[Watch, Any]]:
     """A function that trains the recipe once, watched, and returns the watch and the task."""
     config = compose([f"experiment={name}", *RECIPES[name], f"trainer.log_every={WARM_UP}"])
-    config.trainer.update(epochs=1000, max_steps=WARM_UP + steps, eval_every=10**9)
+    config.trainer.update(epochs=1000, max_steps=WARM_UP + steps, eval_every=NEVER)
     data = build(config.data)
     with quiet():
         train, schema = data.split("train"), data.schema
@@ -206,17 +206,6 @@ def show(rows: list[dict[str, Any]], products: float, copies: float) -> None:
     table("where a step's time goes", ("", *(row["recipe"] for row in rows)), shares)
 
 
-def chosen(text: str) -> list[str]:
-    """Names of recipes, checked."""
-    names = text.split(",")
-    for name in names:
-        if name not in RECIPES:
-            raise ConfigError(
-                f"recipes={text}: '{name}' is none of {', '.join(RECIPES)}.{closest(name, RECIPES)}"
-            )
-    return names
-
-
 def main(arguments: list[str]) -> None:
     """Measures the machine and the recipes, and prints both tables."""
     options = read_options(
@@ -229,7 +218,7 @@ def main(arguments: list[str]) -> None:
     shown = f"products of {SIZE}² in {precision}: {products / 1e9:,.0f} GFLOP/s"
     say(f"{shown}; copies {copies / 1e9:.1f} GB/s; {options['threads']} threads")
     rows = []
-    for name in chosen(options["recipes"]):
+    for name in listed("recipes", options["recipes"], RECIPES):
         rows.append(measure(name, steps))
         say(f"{name}: {rows[-1]['ms']:.1f} ms a step")
     show(rows, products, copies)

@@ -15,7 +15,7 @@ import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -233,3 +233,13 @@ def read_options(
         if name != "workers" and not options[name]:
             raise ConfigError(f"{name}=0: expected at least 1.")
     return options
+
+
+def listed(name: str, text: str, known: Iterable[str]) -> list[str]:
+    """The parts of an option like ``tasks=text,images``. ConfigError for one that is not known."""
+    names, known = text.split(","), list(known)
+    for part in names:
+        if part not in known:
+            hint = closest(part, known)
+            raise ConfigError(f"{name}={text}: '{part}' is none of {', '.join(known)}.{hint}")
+    return names
