@@ -29,7 +29,7 @@ from marketorch.data.synthetic.scene_data import SceneData
 from marketorch.data.synthetic.setting_data import SyntheticSettings
 from marketorch.data.text import TextData
 from marketorch.engine.evaluation import predict_all
-from marketorch.tasks.detection_metrics import best_threshold, presence
+from marketorch.metrics.detection import best_threshold, presence
 
 SPLITS = ("train", "validation", "test")
 TINY = ["trainer.precision=fp32", "trainer.max_steps=3", "trainer.batch_size=16"]

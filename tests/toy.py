@@ -24,9 +24,9 @@ from torchmetrics.classification import (
 )
 
 from marketorch.engine import optim
-from marketorch.engine.metrics import LogLoss
 from marketorch.engine.task import Batch, Dataset, Predictions, Step, Task
 from marketorch.engine.trainer import Trainer
+from marketorch.metrics.probabilities import LogLoss
 
 
 class Points:

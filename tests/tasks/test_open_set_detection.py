@@ -20,9 +20,9 @@ from marketorch.data.boxes import BoxDataset, DecodedBoxes
 from marketorch.data.synthetic.open_set_data import OpenSetData
 from marketorch.engine.evaluation import predict_all
 from marketorch.errors import DataError
+from marketorch.metrics.detection import Matching
 from marketorch.models.compact_detector import Found
 from marketorch.models.open_set_detector import OpenSetDetector
-from marketorch.tasks.detection_metrics import Matching
 from marketorch.tasks.open_set_detection import OpenSetDetection, by_brand, certainty, hits
 
 CPU = torch.device("cpu")

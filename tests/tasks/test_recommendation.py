@@ -20,15 +20,15 @@ from marketorch.data.ragged import Ragged
 from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError, DataError
+from marketorch.metrics.ranks import mean_ranks, ranks_among
+from marketorch.metrics.recommendation import Coverage, Popularity, RankMetric
 from marketorch.models import item_counts
 from marketorch.models.item_counts import Markov
 from marketorch.models.recommender import Positives, VectorRecommender
 from marketorch.models.sequential_transformer import SequentialTransformer
 from marketorch.prediction import predict_file
 from marketorch.tasks.catalogue_loss import CatalogueLoss, full_softmax
-from marketorch.tasks.ranking import mean_ranks
-from marketorch.tasks.recommendation import Recommendation, ranks_among
-from marketorch.tasks.recommendation_metrics import Coverage, Popularity, RankMetric
+from marketorch.tasks.recommendation import Recommendation
 
 
 def written_out(scores: list[float], targets: list[int], k: int) -> dict[str, float]:

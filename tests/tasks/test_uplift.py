@@ -13,13 +13,14 @@ import torch
 from toy import Killed, differing, everything, fit, kill_after_saving
 
 from marketorch.data.customers import CustomerData
-from marketorch.data.gain_curves import areas, count, told
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
 from marketorch.engine import optim
 from marketorch.engine.evaluation import evaluate, predict_all
 from marketorch.engine.task import prepare
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError, DataError
+from marketorch.metrics.uplift import UpliftAreas, UpliftProfit, policy_counts
+from marketorch.metrics.uplift_curves import areas, count, told
 from marketorch.models.boosted_trees import BoostedTrees
 from marketorch.models.doubly_robust import DRLearner
 from marketorch.models.table_logistic import TableLogistic
@@ -29,7 +30,6 @@ from marketorch.models.uplift_learners import DragonNet, Everyone, SLearner, TLe
 from marketorch.prediction import first_rows, ranking
 from marketorch.runs import Run
 from marketorch.tasks.uplift import Uplift, effects
-from marketorch.tasks.uplift_metrics import UpliftAreas, UpliftProfit, policy_counts
 
 LOOP: dict[str, Any] = {"batch_size": 64, "device": torch.device("cpu"), "precision": "fp32"}
 MLP = partial(TableMLP, width=16, depth=1, dropout=0.1, number_dim=4, bins=8)

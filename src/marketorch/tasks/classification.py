@@ -94,7 +94,7 @@ class Classification(Task):
 
     def metrics(self) -> MetricCollection:
         """Accuracy, macro-F1, recall a class, AUROC, log-loss, Brier and calibration error."""
-        from marketorch.tasks.classification_metrics import classification_metrics
+        from marketorch.metrics.classification import classification_metrics
 
         return classification_metrics(self.classes)
 

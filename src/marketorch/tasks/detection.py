@@ -87,7 +87,7 @@ class Detection(Task):
         """COCO's mean average precision, and how well is told which brands are in a photo."""
         from torchmetrics import MetricCollection
 
-        from marketorch.tasks.detection_metrics import MeanAP, Presence
+        from marketorch.metrics.detection import MeanAP, Presence
 
         return MetricCollection(
             {
@@ -109,7 +109,7 @@ class Detection(Task):
         """Chooses the score from which a detection counts."""
         if not self.calibration or validation.labels is None:
             return False
-        from marketorch.tasks.detection_metrics import best_threshold, presence
+        from marketorch.metrics.detection import best_threshold, presence
 
         number = len(self.classes)
         surest = presence(predictions["scores"], predictions["labels"], number)
@@ -121,7 +121,7 @@ class Detection(Task):
 
     def figures(self, collected: Predictions, dataset: BoxDataset, folder: Path) -> Sequence[Path]:
         """Precision over recall, share of voice, and photos with what was found and missed."""
-        from marketorch.tasks.detection_metrics import matched
+        from marketorch.metrics.detection import matched
 
         if dataset.labels is None:
             raise DataError(

@@ -89,7 +89,7 @@ class MaskedLanguage(Task):
         """Log-loss and accuracy a hidden token."""
         from torchmetrics import MetricCollection
 
-        from marketorch.engine.metrics import MeanOfSums
+        from marketorch.metrics.base import MeanOfSums
 
         return MetricCollection(
             {"log_loss": MeanOfSums(), "accuracy": MeanOfSums()}, compute_groups=False

@@ -110,7 +110,7 @@ class OpenSetDetection(Detection):
 
     def metrics(self) -> MetricCollection:
         """Those of `Detection`, and how many boxes are found and how many brands are told."""
-        from marketorch.tasks.detection_metrics import Matching
+        from marketorch.metrics.detection import Matching
 
         metrics = super().metrics()
         metrics.add_metrics({"matching": Matching()})

@@ -21,9 +21,9 @@ from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.splits import UNLABELLED
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
+from marketorch.metrics.ranked_list import best_threshold
 from marketorch.tasks.classification import Classification, log_class_weights
 from marketorch.tasks.customers import CustomerTask, table_encoder
-from marketorch.tasks.profit import best_threshold
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -129,8 +129,8 @@ class Propensity(CustomerTask, Classification):
 
     def metrics(self) -> MetricCollection:
         """Those of a classifier, average precision, the error of calibration, and lift."""
-        from marketorch.engine.metrics import AdaptiveCalibrationError, Lift
-        from marketorch.tasks.propensity_metrics import AveragePrecision, Profit
+        from marketorch.metrics.probabilities import AdaptiveCalibrationError
+        from marketorch.metrics.propensity import AveragePrecision, Lift, Profit
 
         metrics = super().metrics()
         two = len(self.classes) == 2

@@ -27,9 +27,9 @@ from marketorch.data.requests import Requests
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError
+from marketorch.metrics.ranks import mean_ranks, ranks_among
 from marketorch.models.recommender import Recommender, VectorRecommender
 from marketorch.tasks.catalogue_loss import CatalogueLoss
-from marketorch.tasks.ranking import mean_ranks
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -176,7 +176,7 @@ class Recommendation(Task):
         """Recall, NDCG and MRR at each list length; which items are shown, and how popular."""
         from torchmetrics import MetricCollection
 
-        from marketorch.tasks.recommendation_metrics import Coverage, Popularity, RankMetric
+        from marketorch.metrics.recommendation import Coverage, Popularity, RankMetric
 
         metrics: dict[str, Any] = {}
         for k in self.at:
@@ -225,16 +225,6 @@ class Recommendation(Task):
             row["scores"] = [round(score, 4) for score in scores[: len(shown)]]
             rows.append(row)
         return rows
-
-
-def ranks_among(scores: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
-    """Mean ranks ``(B, T)`` of ``targets`` among ``negatives`` ``(B, M)`` alone."""
-    own = scores.gather(1, targets)[..., None]
-    others = scores.gather(1, negatives)[:, None]
-    real = (negatives != PAD)[:, None]
-    not_below = ~(others < own) & real  # a score that is no number is the worst there is
-    ranks = 1 + (not_below.sum(2) + (not_below & (others != own)).sum(2)) / 2
-    return ranks.masked_fill(targets == PAD, torch.inf)
 
 
 def numbered(requests: Requests, catalogue: Catalogue) -> EventDataset:

@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from marketorch.data.customer_dataset import CustomerDataset
-from marketorch.data.gain_curves import told
 from marketorch.data.splits import UNLABELLED
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError, DataError
+from marketorch.metrics.uplift_curves import told
 from marketorch.models.uplift_learners import Learner, of_given
 from marketorch.tasks import uplift_figures as figures
 from marketorch.tasks.customers import CustomerTask, table_encoder
@@ -100,8 +100,8 @@ class Uplift(CustomerTask):
         """Qini and AUUC with intervals, the mean effect, and the log-loss under what was given."""
         from torchmetrics import MetricCollection
 
-        from marketorch.engine.metrics import LogLoss
-        from marketorch.tasks.uplift_metrics import UpliftAreas, UpliftProfit
+        from marketorch.metrics.probabilities import LogLoss
+        from marketorch.metrics.uplift import UpliftAreas, UpliftProfit
 
         names, more = self.arms[1:], {"resamples": self.resamples}
         metrics: dict[str, Any] = {"areas": UpliftAreas(names, **more), "log_loss": LogLoss()}
@@ -126,7 +126,7 @@ class Uplift(CustomerTask):
 
     def figures(self, collected: Predictions, dataset: Any, folder: Path) -> Sequence[Path]:
         """The Qini curve and the effect by tenth; says what the experiment does and cannot show."""
-        from marketorch.tasks.uplift_metrics import policy_counts
+        from marketorch.metrics.uplift import policy_counts
 
         known = dataset.labels != UNLABELLED
         foretold = effects(collected["probabilities"].float())[known].numpy()

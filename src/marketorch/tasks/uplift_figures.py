@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from marketorch.data import gain_curves
+from marketorch.metrics import uplift_curves as gain_curves
 from marketorch.plots import ACCENT, INK, QUIET, blank, save
 
 TENTHS = 10

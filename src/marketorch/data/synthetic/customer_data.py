@@ -9,11 +9,11 @@ import numpy as np
 
 from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.customers import CustomerData
-from marketorch.data.gain_curves import areas, count
 from marketorch.data.reading import some
 from marketorch.data.synthetic.customers import Customers, make_customers
 from marketorch.data.synthetic.sequence import places
 from marketorch.errors import DataError
+from marketorch.metrics.uplift_curves import areas, count
 
 
 class SyntheticCustomers(CustomerData):

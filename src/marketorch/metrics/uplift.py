@@ -1,6 +1,6 @@
 """Metrics of a ranked list of customers in a randomised experiment, exact over batches and ranks.
 
-Qini, AUUC and their bootstrap intervals are defined in `marketorch.data.gain_curves`.
+Qini, AUUC and their bootstrap intervals are defined in `marketorch.metrics.uplift_curves`.
 Shapes: B customers, N customers of all batches, A treatments and nothing.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from marketorch.data import gain_curves
+from marketorch.metrics import uplift_curves as gain_curves
 
 
 class OfExperiment(Metric):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from marketorch.engine.metrics import MeanOfSums
+from marketorch.metrics.base import MeanOfSums
 
 
 class RankMetric(MeanOfSums):

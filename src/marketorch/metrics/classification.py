@@ -14,7 +14,7 @@ from torchmetrics.classification import (
 )
 from torchmetrics.wrappers import ClasswiseWrapper
 
-from marketorch.engine.metrics import Brier, LogLoss
+from marketorch.metrics.probabilities import Brier, LogLoss
 
 
 def classification_metrics(classes: Sequence[str]) -> MetricCollection:

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from marketorch.data import gain_curves
-from marketorch.data.gain_curves import CUTS, areas, count, gain, resampled, told
+from marketorch.metrics import uplift_curves as gain_curves
+from marketorch.metrics.uplift_curves import CUTS, areas, count, gain, resampled, told
 
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

@@ -5,10 +5,16 @@ Shapes: B users, T targets a user (padded), N catalogue, k length of the list.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from marketorch.data.ragged import PAD
+PAD = 0  # items are numbered from 1
+
+
+if TYPE_CHECKING:
+    pass
 
 
 def mean_ranks(scores: Tensor, targets: Tensor, k: int | None = None) -> Tensor:
@@ -28,4 +34,14 @@ def mean_ranks(scores: Tensor, targets: Tensor, k: int | None = None) -> Tensor:
     tied = torch.where(own == last, at_the_edge, tied)
     ranks = above + (tied + 1) / 2
     ranks = ranks.masked_fill(own < last, size)
+    return ranks.masked_fill(targets == PAD, torch.inf)
+
+
+def ranks_among(scores: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
+    """Mean ranks ``(B, T)`` of ``targets`` among ``negatives`` ``(B, M)`` alone."""
+    own = scores.gather(1, targets)[..., None]
+    others = scores.gather(1, negatives)[:, None]
+    real = (negatives != PAD)[:, None]
+    not_below = ~(others < own) & real  # a score that is no number is the worst there is
+    ranks = 1 + (not_below.sum(2) + (not_below & (others != own)).sum(2)) / 2
     return ranks.masked_fill(targets == PAD, torch.inf)

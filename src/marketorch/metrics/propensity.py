@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassAveragePrecision
 
-from marketorch.engine.metrics import MeanOfSums
+from marketorch.metrics.base import MeanOfSums, OfAll
+from marketorch.metrics.ranked_list import gains
 
 
 class AveragePrecision(MulticlassAveragePrecision):
@@ -43,3 +45,23 @@ class Profit(MeanOfSums):
         """Takes probabilities ``(B, 2)`` and labels ``(B,)``."""
         contacted = probabilities[:, 1] >= self.threshold
         super().update(contacted * ((labels == 1) * self.value - self.cost))
+
+
+class Lift(OfAll):
+    """How many times as often the top of a ranked list hits as the whole of it.
+
+    Of examples with equal scores at the end of the top, each counts in part.
+
+    Args:
+        share: of the list that is its top.
+    """
+
+    def __init__(self, share: float = 0.1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.share = share
+
+    def compute(self) -> Tensor:
+        """The lift; NaN if nothing hits."""
+        scores, hits = self.gathered()
+        share = torch.tensor([self.share], device=scores.device)
+        return (gains(scores, hits, share)[0] / self.share).float()

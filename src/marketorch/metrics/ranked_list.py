@@ -35,3 +35,22 @@ def best_threshold(scores: Tensor, hits: Tensor, value: float, cost: float) -> f
     if profit[best] <= 0:
         return float("inf")
     return float(cuts[best : best + 2].mean())
+
+
+def gains(scores: Tensor, hits: Tensor, shares: Tensor) -> Tensor:
+    """The share of all hits ``(S,)`` that the top ``shares (S,)`` of a ranked list hold.
+
+    Args:
+        scores, hits: of the list ``(N,)``; equal scores stand in no order, so their hits are spread
+            evenly over their places.
+    """
+    values, group = scores.unique(return_inverse=True)
+    group = len(values) - 1 - group  # the highest first
+    sizes = torch.bincount(group).double()
+    found = torch.bincount(group, hits.double())
+    ends = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)])
+    total = torch.cat([found.new_zeros(1), found.cumsum(0)])
+    asked = shares.double() * len(scores)
+    place = torch.searchsorted(ends, asked, right=True).clamp(1, len(ends) - 1)
+    inside = (asked - ends[place - 1]) / sizes[place - 1]
+    return (total[place - 1] + inside * found[place - 1]) / hits.double().sum()

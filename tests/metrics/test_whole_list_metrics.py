@@ -9,9 +9,10 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score
 
-from marketorch.engine.metrics import AdaptiveCalibrationError, Lift, gains, scored
-from marketorch.tasks.profit import best_threshold, profit_curve
-from marketorch.tasks.propensity_metrics import AveragePrecision, Profit
+from marketorch.metrics.base import scored
+from marketorch.metrics.probabilities import AdaptiveCalibrationError
+from marketorch.metrics.propensity import AveragePrecision, Lift, Profit
+from marketorch.metrics.ranked_list import best_threshold, gains, profit_curve
 
 
 def drawn(number: int = 300, levels: int = 40, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,1 @@
+"""Every metric that torchmetrics has not, exact over batches and ranks."""
