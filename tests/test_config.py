@@ -171,7 +171,7 @@ def test_check_names_the_path_and_the_closest_name(
 
 
 def test_check_names_a_missing_argument() -> None:
-    config = OmegaConf.create({"data": {"_target_": "marketorch.data.text.TextData"}})
+    config = OmegaConf.create({"data": {"_target_": "marketorch.data.texts.source.TextData"}})
     with pytest.raises(ConfigError, match=r"data\.path is missing: .*TextData needs it"):
         check(config)
 

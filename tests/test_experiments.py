@@ -15,15 +15,15 @@ from omegaconf import DictConfig, OmegaConf
 from marketorch import Task, build_task, check, compose, train
 from marketorch.config import config_dir
 from marketorch.data.boxes import BoxDataset, DecodedBoxes
-from marketorch.data.catalogue import Catalogue
 from marketorch.data.customer_dataset import CustomerDataset
-from marketorch.data.events import EventDataset
+from marketorch.data.events.catalogue import Catalogue
+from marketorch.data.events.dataset import EventDataset
 from marketorch.data.pictures import DecodedImages, ImageDataset
 from marketorch.data.ragged import Ragged
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
 from marketorch.data.synthetic.specimens import Specimen, sheets
-from marketorch.data.text import TextDataset
+from marketorch.data.texts.source import TextDataset
 from marketorch.engine.loading import Fetcher, Key
 
 EXPERIMENTS = sorted(path.stem for path in (config_dir() / "experiment").glob("*.yaml"))

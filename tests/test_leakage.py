@@ -27,7 +27,7 @@ from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.data.synthetic.review_data import SyntheticReviews
 from marketorch.data.synthetic.scene_data import SceneData
 from marketorch.data.synthetic.setting_data import SyntheticSettings
-from marketorch.data.text import TextData
+from marketorch.data.texts.source import TextData
 from marketorch.engine.evaluation import predict_all
 from marketorch.metrics.detection import best_threshold, presence
 

@@ -9,11 +9,11 @@ import pytest
 from drawings import folder, photos
 
 from marketorch.data.detection import DetectionData
-from marketorch.data.events import EventData
+from marketorch.data.events.requests import Requests
+from marketorch.data.events.source import EventData
 from marketorch.data.images import ImageData
 from marketorch.data.reading import read_table
-from marketorch.data.requests import Requests
-from marketorch.data.text import read_inputs
+from marketorch.data.texts.source import read_inputs
 from marketorch.errors import DataError
 from marketorch.prediction import first_rows
 

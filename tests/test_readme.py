@@ -25,10 +25,10 @@ from PIL import Image
 from marketorch.config import check, locate
 from marketorch.data.customer_encoding import TableEncoder
 from marketorch.data.customers import CustomerData
-from marketorch.data.events import EventData
+from marketorch.data.events.source import EventData
 from marketorch.data.images import ImageData
 from marketorch.data.synthetic.mark_drawings import MARKS
-from marketorch.data.text import TextData
+from marketorch.data.texts.source import TextData
 from marketorch.errors import DataError
 
 README, ADDING = PAGES["README.md"], PAGES["docs/adding.md"]

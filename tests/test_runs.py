@@ -15,7 +15,7 @@ from toy import Killed, differing, kill_after_saving
 
 from marketorch import ConfigError, DataError, compose, evaluate, train
 from marketorch.config import load
-from marketorch.data.text import TextDataset
+from marketorch.data.texts.source import TextDataset
 from marketorch.engine.resuming import changes
 from marketorch.engine.tracking import console, write_json
 from marketorch.engine.trainer import Trainer

@@ -42,7 +42,8 @@ from rounds import CLOCKS, WARM_UP
 
 from marketorch import Trainer
 from marketorch.command_line import arguments_or_help, split_option, whole_number
-from marketorch.data.events import EventData, EventDataset
+from marketorch.data.events.dataset import EventDataset
+from marketorch.data.events.source import EventData
 from marketorch.data.ragged import chosen
 from marketorch.data.synthetic.shop import make_shop
 from marketorch.engine import optim

@@ -47,7 +47,7 @@ from rounds import (
 from marketorch import Trainer, compose
 from marketorch.command_line import arguments_or_help
 from marketorch.data.synthetic.review_data import SyntheticReviews
-from marketorch.data.text import TextData
+from marketorch.data.texts.source import TextData
 from marketorch.engine import optim
 from marketorch.engine.distributed import resolve_device
 from marketorch.engine.evaluation import has_bf16

@@ -258,7 +258,12 @@ def _override(rng: Generator) -> str:
             "\\",
             "1e5",
         ),
-        *("marketorch.data.text.TextData", "os.system", "marketorch.errors.guard", "marketorch.x"),
+        *(
+            "marketorch.data.texts.source.TextData",
+            "os.system",
+            "marketorch.errors.guard",
+            "marketorch.x",
+        ),
     ]
     value = str(pick(rng, values)) if rng.random() < 0.7 else token(rng)[:5000]
     word = f"{_key(rng)}={value}"

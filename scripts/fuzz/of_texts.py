@@ -12,8 +12,8 @@ from of_tables import SHARES, Table, of_frame, worse, written
 from stock import Stock, reviews, shop
 from watched import Asked, Reader
 
-from marketorch.data.events import PROTOCOLS, EventData
-from marketorch.data.text import TextData, read_inputs
+from marketorch.data.events.source import PROTOCOLS, EventData
+from marketorch.data.texts.source import TextData, read_inputs
 
 SUFFIXES = [".csv", ".csv", ".tsv", ".jsonl", ".jsonl", ".json", ".parquet", ".txt"]
 LOGS = [".csv", ".csv", ".tsv", ".jsonl", ".parquet", ".parquet"]

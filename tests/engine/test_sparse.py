@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from marketorch.data.catalogue import Catalogue
-from marketorch.data.events import EventDataset
+from marketorch.data.events.catalogue import Catalogue
+from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import Ragged
 from marketorch.engine import distributed, optim
 from marketorch.engine.trainer import Trainer

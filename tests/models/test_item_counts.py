@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from marketorch.data.catalogue import Catalogue, Sizes
-from marketorch.data.events import EventDataset
+from marketorch.data.events.catalogue import Catalogue, Sizes
+from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import Ragged
 from marketorch.engine import checkpoint
 from marketorch.engine.trainer import Trainer

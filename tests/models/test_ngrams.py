@@ -6,7 +6,8 @@ import torch
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from marketorch.data.ragged import Ragged, TokenDataset
+from marketorch.data.ragged import Ragged
+from marketorch.data.texts.tokens import TokenDataset
 from marketorch.models.ngrams import Majority, NgramLogistic, NgramTable, distinct, ngram_hashes
 
 TEXTS = ["good good film", "bad film", "not good at all", "not bad at all", "fine", "awful film"]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from marketorch.data.catalogue import Catalogue, Sizes
-from marketorch.data.events import EventDataset
+from marketorch.data.events.catalogue import Catalogue, Sizes
+from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import Ragged
 from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer

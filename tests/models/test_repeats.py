@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketorch.data.catalogue import Sizes
+from marketorch.data.events.catalogue import Sizes
 from marketorch.models.recommender import Positives, VectorRecommender
 from marketorch.models.sequential_transformer import SequentialTransformer
 from marketorch.tasks.catalogue_loss import full_softmax

@@ -3,7 +3,8 @@
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from marketorch.data.ragged import Ragged, TokenDataset
+from marketorch.data.ragged import Ragged
+from marketorch.data.texts.tokens import TokenDataset
 from marketorch.models.text_transformer import TextTransformer
 from marketorch.models.word_vectors import VectorBag, fit_head, ppmi_vectors
 

@@ -157,7 +157,7 @@ def test_a_mistake_is_explained(
         ("data.path=/home/anna/posts.csv", "data.path=posts.csv"),
         ("posts.csv", "posts.csv"),
         ("anna/posts:test", "anna/posts:test"),
-        ("marketorch.data.text.TextData", "marketorch.data.text.TextData"),
+        ("marketorch.data.texts.source.TextData", "marketorch.data.texts.source.TextData"),
         (["/d/a", 3, {"b": "/e/b"}, None], ["${data_dir}/a", 3, {"b": "b"}, None]),
     ],
 )

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from marketorch import compose, evaluate, load_run, train
-from marketorch.data.catalogue import Catalogue, Sizes
-from marketorch.data.events import EventDataset
+from marketorch.data.events.catalogue import Catalogue, Sizes
+from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import Ragged
 from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from marketorch.data.ragged import TokenDataset
 from marketorch.data.splits import UNLABELLED
-from marketorch.data.text import TextDataset
+from marketorch.data.texts.source import TextDataset
+from marketorch.data.texts.tokens import TokenDataset
 from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
 from marketorch.models.ngrams import NgramLogistic

@@ -23,10 +23,10 @@ from marketorch.app.markup import data_address, html
 from marketorch.app.runs import RECOMMENDER, told
 from marketorch.app.uploads import LETTERS, content, moved, posts_of
 from marketorch.data.box_photos import SIDES
-from marketorch.data.catalogue import Catalogue
 from marketorch.data.drawing import COLOURS, Mark, boxed
-from marketorch.data.requests import Requests
-from marketorch.data.text import TextDataset
+from marketorch.data.events.catalogue import Catalogue
+from marketorch.data.events.requests import Requests
+from marketorch.data.texts.source import TextDataset
 from marketorch.errors import DataError
 from marketorch.listening import Listener, Post, analyse_folder, brand_report
 from marketorch.listening.listener import KINDS, answer

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from marketorch.data.events.protocols import TEST, TRAIN, VALIDATION
 from marketorch.data.labelled import split_name
-from marketorch.data.protocols import TEST, TRAIN, VALIDATION
 from marketorch.data.reading import some
 from marketorch.errors import DataError
 

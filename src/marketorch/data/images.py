@@ -61,7 +61,7 @@ class ImageData(LabelledData):
         exclude: files or folders whose images must not be trained on.
         split: column that says ``train``, ``validation`` or ``test``.
         validation_fraction, test_fraction, split_seed, block: of the cut where nothing gives the
-            split, see `marketorch.data.text.TextData`.
+            split, see `marketorch.data.texts.source.TextData`.
         duplicates: ``drop`` or ``keep`` repeated images before that cut.
         num_labelled: keep so many labels of the training split (stratified).
         class_names: from the file's labels to the names to print.

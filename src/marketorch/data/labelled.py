@@ -71,7 +71,7 @@ class Examples:
 
 
 class LabelledData:
-    """What the readers of labelled examples share; see `marketorch.data.text.TextData`."""
+    """What the readers of labelled examples share; see `marketorch.data.texts.source.TextData`."""
 
     noun = "examples"
 

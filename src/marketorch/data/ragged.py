@@ -9,8 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from marketorch.engine.task import Batch
-
 PAD = 0
 
 
@@ -83,27 +81,3 @@ def chosen(sequences: Ragged, rows: Tensor) -> Ragged:
     """The sequences where ``rows`` ``(num,)`` is True."""
     kept = torch.repeat_interleave(rows, sequences.lengths)
     return Ragged.packed(sequences.values[kept], sequences.lengths[rows])
-
-
-class TokenDataset:
-    """Tokenised texts with their labels; a batch is one index, whatever its size.
-
-    Batches hold ``tokens (B, L)``, ``index (B,)`` and, where there are labels, ``labels (B,)``.
-    """
-
-    def __init__(
-        self, tokens: Ragged, labels: Tensor | None = None, ids: Sequence[object] | None = None
-    ) -> None:
-        self.tokens, self.labels = tokens, labels
-        self.lengths = tokens.lengths
-        self.ids = ids
-
-    def __len__(self) -> int:
-        return len(self.tokens)
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        index = torch.as_tensor(indices, dtype=torch.int64)
-        batch = {"tokens": self.tokens.pad(index), "index": index}
-        if self.labels is not None:
-            batch["labels"] = self.labels[index]
-        return batch

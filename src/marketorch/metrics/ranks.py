@@ -5,16 +5,10 @@ Shapes: B users, T targets a user (padded), N catalogue, k length of the list.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 PAD = 0  # items are numbered from 1
-
-
-if TYPE_CHECKING:
-    pass
 
 
 def mean_ranks(scores: Tensor, targets: Tensor, k: int | None = None) -> Tensor:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from marketorch.data.catalogue import Sizes
-from marketorch.data.events import EventDataset
+from marketorch.data.events.catalogue import Sizes
+from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import PAD, Ragged
 from marketorch.engine.tracking import say
 from marketorch.models.recommender import Recommender

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketorch.data.catalogue import Sizes
-from marketorch.data.events import EventDataset
+from marketorch.data.events.catalogue import Sizes
+from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import PAD
 from marketorch.models.recommender import Recommender, last_index
 

@@ -10,8 +10,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from marketorch.data.catalogue import Sizes
-from marketorch.data.events import EventDataset
+from marketorch.data.events.catalogue import Sizes
+from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import PAD
 from marketorch.errors import ConfigError
 from marketorch.models.recommender import Recommender

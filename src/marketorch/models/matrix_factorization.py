@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from marketorch.data.catalogue import Sizes
+from marketorch.data.events.catalogue import Sizes
 from marketorch.data.ragged import PAD
 from marketorch.models.recommender import Positives, VectorRecommender
 

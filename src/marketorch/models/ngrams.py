@@ -20,7 +20,7 @@ from safetensors.torch import save as to_bytes
 from scipy.sparse import csr_matrix, diags
 from torch import Tensor, nn
 
-from marketorch.data.ragged import TokenDataset
+from marketorch.data.texts.tokens import TokenDataset
 from marketorch.errors import ConfigError
 from marketorch.models.prior import Prior
 from marketorch.models.tokenizer import PAD, SubwordTokenizer

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from marketorch.data.ragged import TokenDataset
+from marketorch.data.texts.tokens import TokenDataset
 from marketorch.models.ngrams import NgramTable
 from marketorch.models.tokenizer import PAD, SubwordTokenizer
 from marketorch.models.transformer import Block, SequenceDropout, rotary

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
-from marketorch.data.ragged import Ragged, TokenDataset
+from marketorch.data.ragged import Ragged
+from marketorch.data.texts.tokens import TokenDataset
 from marketorch.models.tokenizer import MASK
 
 

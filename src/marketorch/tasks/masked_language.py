@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from marketorch.data.ragged import TokenDataset
-from marketorch.data.text import TextDataset
+from marketorch.data.texts.source import TextDataset
+from marketorch.data.texts.tokens import TokenDataset
 from marketorch.engine.task import Batch, Predictions, Step, Task
 from marketorch.models.tokenizer import CLS, MASK, tokenise
 

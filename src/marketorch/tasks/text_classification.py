@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marketorch.data.ragged import TokenDataset
 from marketorch.data.splits import UNLABELLED
-from marketorch.data.text import TextDataset
+from marketorch.data.texts.source import TextDataset
+from marketorch.data.texts.tokens import TokenDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
 from marketorch.models.tokenizer import tokenise

@@ -10,7 +10,7 @@ import torch
 
 from marketorch.data.synthetic.reviews import Reviews, generate_reviews
 from marketorch.data.synthetic.sequence import places
-from marketorch.data.text import TextDataset, read_inputs
+from marketorch.data.texts.source import TextDataset, read_inputs
 
 
 class SyntheticReviews:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from marketorch.data.event_log import ITEM, TIME, USER
-from marketorch.data.events import EventData
+from marketorch.data.events.log import ITEM, TIME, USER
+from marketorch.data.events.source import EventData
 from marketorch.data.synthetic.shop import Shop, make_shop, oracle_ndcg
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from marketorch.data.event_log import TIME
+from marketorch.data.events.log import TIME
 from marketorch.data.ragged import PAD, Ragged
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from marketorch.data.events import PROTOCOLS, EventData, EventDataset
-from marketorch.data.protocols import not_taken
+from marketorch.data.events.dataset import EventDataset
+from marketorch.data.events.protocols import not_taken
+from marketorch.data.events.source import PROTOCOLS, EventData
 from marketorch.data.ragged import Ragged
 from marketorch.errors import DataError
 

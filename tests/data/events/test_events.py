@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from marketorch.data.events import EventData
+from marketorch.data.events.source import EventData
 from marketorch.data.ragged import Ragged, windows
 from marketorch.errors import DataError
 

@@ -2,7 +2,7 @@
 
 `EventData` is lazy: constructing it reads nothing. Events are put in order of time within each
 user (equal times keep the file's order), and a protocol says which of them are held out (see
-`marketorch.data.protocols`). A user's history is what came before, or what was not held out.
+`marketorch.data.events.protocols`). A user's history is what came before, or what was not held out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from marketorch.data import protocols
-from marketorch.data.catalogue import Attributes, Catalogue
-from marketorch.data.event_log import (
+from marketorch.data.events import protocols
+from marketorch.data.events.catalogue import Attributes, Catalogue
+from marketorch.data.events.dataset import EventDataset, like
+from marketorch.data.events.log import (
     ITEM,
     RATING,
     TIME,
@@ -33,49 +34,16 @@ from marketorch.data.event_log import (
     read_events,
     without_duplicates,
 )
-from marketorch.data.protocols import TEST, TRAIN, VALIDATION
+from marketorch.data.events.protocols import TEST, TRAIN, VALIDATION
+from marketorch.data.events.requests import Requests, words
 from marketorch.data.ragged import Ragged
 from marketorch.data.reading import FORMATS, listed, numbers_or_words, read_table, some
-from marketorch.data.requests import Requests, words
 from marketorch.engine.loading import derive_seed
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 PROTOCOLS = ("leave_last_out", "temporal", "random", "given", "new_users")
-
-
-@dataclass
-class EventDataset:
-    """Users with what they did and, to evaluate, what came next.
-
-    Args:
-        histories: item numbers of each user, oldest first.
-        catalogue: the names behind the numbers.
-        users: number of each user, 0 for those not trained on; None: nobody is known.
-        targets: the item numbers held out of each user; None where there are none.
-        negatives: items that a protocol wants the targets ranked among, instead of all.
-        ids: the users' ids.
-        item_tokens, user_tokens: attributes of items ``(N + 1, F)`` and of these users ``(U, F)``.
-        training: whether every step of the histories is to be learnt, or the last is continued.
-        similar: histories are single items whose like is asked for.
-        excluded: item numbers never to recommend.
-    """
-
-    histories: Ragged
-    catalogue: Catalogue
-    users: Tensor | None = None
-    targets: Ragged | None = None
-    negatives: Ragged | None = None
-    ids: Sequence[Any] | None = None
-    item_tokens: Tensor | None = None
-    user_tokens: Tensor | None = None
-    training: bool = False
-    similar: bool = False
-    excluded: Sequence[int] = ()
-
-    def __len__(self) -> int:
-        return len(self.histories)
 
 
 class EventData:
@@ -455,11 +423,3 @@ def pairs(sequences: Ragged) -> Tensor:
     """One number for each (sequence, entry) ``(total,)`` int64."""
     owners = torch.repeat_interleave(torch.arange(len(sequences)), sequences.lengths)
     return owners << 32 | sequences.values.long()
-
-
-def like(example: Any, item: Any, where: str) -> Any:
-    """An id of another table as the log has its own. DataError if it cannot be."""
-    try:
-        return type(example)(item)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"{where}: '{item}' is no id like the log's {example}.") from error

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from marketorch.data.ragged import Ragged, TokenDataset
-from marketorch.data.text import TextData, read_inputs
+from marketorch.data.ragged import Ragged
+from marketorch.data.texts.source import TextData, read_inputs
+from marketorch.data.texts.tokens import TokenDataset
 from marketorch.errors import DataError
 
 Rows = Sequence[dict[str, Any]]

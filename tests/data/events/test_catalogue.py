@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from marketorch.data.catalogue import Attributes, Catalogue
-from marketorch.data.events import EventData
+from marketorch.data.events.catalogue import Attributes, Catalogue
+from marketorch.data.events.source import EventData
 from marketorch.errors import DataError
 
 

@@ -1,0 +1,1 @@
+"""Event logs: users, items, histories, and what is held out of them."""
