@@ -18,7 +18,7 @@ from marketorch.data.boxes import BoxDataset, DecodedBoxes
 from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.dataset import EventDataset
-from marketorch.data.pictures import DecodedImages, ImageDataset
+from marketorch.data.images.dataset import DecodedImages, ImageDataset
 from marketorch.data.ragged import Ragged
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.synthetic.customer_data import SyntheticCustomers

@@ -21,7 +21,7 @@ from marketorch import build, compose, load_run, train
 from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.customers import CustomerData
 from marketorch.data.detection import DetectionData
-from marketorch.data.images import ImageData
+from marketorch.data.images.source import ImageData
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.data.synthetic.review_data import SyntheticReviews

@@ -21,7 +21,7 @@ from drawings import bomb
 from PIL import Image
 
 from marketorch import compose, load_run, train
-from marketorch.data.drawing import COLOURS
+from marketorch.data.images.drawing import COLOURS
 from marketorch.tasks.detection import NOTHING, Detection
 
 TINY = ["experiment=logo", "data.num_train=16", "data.num_validation=4", "data.num_test=0"]

@@ -11,7 +11,7 @@ from drawings import folder, photos
 from marketorch.data.detection import DetectionData
 from marketorch.data.events.requests import Requests
 from marketorch.data.events.source import EventData
-from marketorch.data.images import ImageData
+from marketorch.data.images.source import ImageData
 from marketorch.data.reading import read_table
 from marketorch.data.texts.source import read_inputs
 from marketorch.errors import DataError

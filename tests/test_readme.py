@@ -26,7 +26,7 @@ from marketorch.config import check, locate
 from marketorch.data.customer_encoding import TableEncoder
 from marketorch.data.customers import CustomerData
 from marketorch.data.events.source import EventData
-from marketorch.data.images import ImageData
+from marketorch.data.images.source import ImageData
 from marketorch.data.synthetic.mark_drawings import MARKS
 from marketorch.data.texts.source import TextData
 from marketorch.errors import DataError

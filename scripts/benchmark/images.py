@@ -62,7 +62,7 @@ from torch.optim import Optimizer
 
 from marketorch import Trainer, build, compose, predict_loop
 from marketorch.command_line import arguments_or_help
-from marketorch.data.pictures import DecodedImages
+from marketorch.data.images.dataset import DecodedImages
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.engine.distributed import resolve_device
 from marketorch.engine.evaluation import has_bf16

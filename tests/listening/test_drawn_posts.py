@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from marketorch.data.faces import FaceFinder
-from marketorch.data.photos import in_mode
+from marketorch.data.images.decoding import in_mode
+from marketorch.data.images.faces import FaceFinder
 from marketorch.data.synthetic.faces import CLASSES
 from marketorch.data.synthetic.mark_drawings import MARKS
 from marketorch.data.synthetic.posts import SIDES, DrawnPost, draw_posts, write_posts

@@ -12,7 +12,7 @@ from PIL import Image
 from red_spots import TEXT, cut, red_spot, reds
 
 from marketorch import load_run
-from marketorch.data.faces import FaceFinder
+from marketorch.data.images.faces import FaceFinder
 from marketorch.errors import CheckpointError, ConfigError
 from marketorch.listening import Listener, Post
 from marketorch.listening.listener import KINDS, surest

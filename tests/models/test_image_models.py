@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import resnet18
 
-from marketorch.data.pictures import DecodedImages
+from marketorch.data.images.dataset import DecodedImages
 from marketorch.errors import ConfigError
 from marketorch.models.compact_cnn import CompactCNN
 from marketorch.models.linear_pixels import LinearPixels, hog

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from toy import Killed, differing, everything, fit, kill_after_saving
 
-from marketorch.data.pictures import DecodedImages, ImageDataset
+from marketorch.data.images.dataset import DecodedImages, ImageDataset
 from marketorch.data.splits import UNLABELLED
 from marketorch.engine import optim
 from marketorch.engine.evaluation import predict_all

@@ -23,9 +23,9 @@ from marketorch.app.markup import data_address, html
 from marketorch.app.runs import RECOMMENDER, told
 from marketorch.app.uploads import LETTERS, content, moved, posts_of
 from marketorch.data.box_photos import SIDES
-from marketorch.data.drawing import COLOURS, Mark, boxed
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.requests import Requests
+from marketorch.data.images.drawing import COLOURS, Mark, boxed
 from marketorch.data.texts.source import TextDataset
 from marketorch.errors import DataError
 from marketorch.listening import Listener, Post, analyse_folder, brand_report

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from marketorch.data.photos import SUFFIXES
+from marketorch.data.images.decoding import SUFFIXES
 from marketorch.errors import DataError
 from marketorch.listening.posts import DELIMITERS, read_posts
 

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketorch.data.augmentation import lit
+from marketorch.data.images.augmentation import lit
 
 GREY = 114 / 255  # what the letterbox is filled with
 SMALLEST = 4.0  # pixels; what is left of a box below this is nothing to learn from
@@ -33,7 +33,7 @@ class BoxAugmentation:
         rotate: largest turn in degrees. Boxes stay upright and grow, so keep it small.
         mosaic: share of the photos that are made of four.
         mosaic_zoom: as ``zoom``, of these; at 0.5 four whole photos are seen.
-        brightness, contrast, colour: see `marketorch.data.augmentation.lit`.
+        brightness, contrast, colour: see `marketorch.data.images.augmentation.lit`.
         visible: share of a box that must be left in the picture; below, it is dropped.
     """
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from marketorch.data.boxes import BoxDataset, DecodedBoxes, Size, frame_of
-from marketorch.data.drawing import COLOURS, Mark, boxed, write_pictures
-from marketorch.data.pictures import Decoder, Pixels, as_tensor
+from marketorch.data.images.dataset import Decoder, Pixels, as_tensor
+from marketorch.data.images.drawing import COLOURS, Mark, boxed, write_pictures
 from marketorch.engine.task import Row
 
 Whole = Callable[[Sequence[int]], Iterable[Pixels]]

@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from marketorch.data.photos import FORMATS
-from marketorch.data.pictures import Decoder, Pixels
+from marketorch.data.images.dataset import Decoder, Pixels
+from marketorch.data.images.decoding import FORMATS
 from marketorch.engine.task import Batch, Row
 from marketorch.errors import DataError
 

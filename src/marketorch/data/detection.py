@@ -31,14 +31,13 @@ from marketorch.data.boxes import (
     letterboxed,
     to_input,
 )
-from marketorch.data.images import THREADS
+from marketorch.data.images.dataset import as_tensor
+from marketorch.data.images.decoding import THREADS, content_of, photo_files
+from marketorch.data.images.videos import SUFFIXES as VIDEOS
+from marketorch.data.images.videos import frames_at, read_frames, time_of
 from marketorch.data.labelled import Examples, LabelledData, usable_rows
-from marketorch.data.photos import content_of, photo_files
-from marketorch.data.pictures import as_tensor
 from marketorch.data.reading import FORMATS, some
 from marketorch.data.splits import stratified_cut
-from marketorch.data.videos import SUFFIXES as VIDEOS
-from marketorch.data.videos import frames_at, read_frames, time_of
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 

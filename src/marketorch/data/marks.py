@@ -21,8 +21,8 @@ from xml.parsers import expat
 import numpy as np
 from PIL import Image
 
+from marketorch.data.images.decoding import read_photo
 from marketorch.data.labelled import usable_rows
-from marketorch.data.photos import read_photo
 from marketorch.errors import DataError, UserError, closest
 
 SUFFIXES = (".svg", ".png")

@@ -22,7 +22,7 @@ from marketorch.data.annotations import (
     in_order,
 )
 from marketorch.data.boxes import Size
-from marketorch.data.images import pictures
+from marketorch.data.images.decoding import pictures
 from marketorch.data.labelled import label_name
 from marketorch.data.reading import listed, read_table
 from marketorch.errors import DataError

@@ -23,7 +23,7 @@ from marketorch.data.annotations import (
     read_text,
 )
 from marketorch.data.boxes import Size
-from marketorch.data.photos import SUFFIXES
+from marketorch.data.images.decoding import SUFFIXES
 from marketorch.errors import DataError
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")

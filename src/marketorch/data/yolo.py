@@ -26,8 +26,8 @@ from marketorch.data.annotations import (
     missing,
     read_text,
 )
+from marketorch.data.images.decoding import photo_files
 from marketorch.data.labelled import label_name
-from marketorch.data.photos import photo_files
 from marketorch.errors import DataError, closest
 
 YAML = (".yaml", ".yml")

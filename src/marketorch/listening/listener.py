@@ -15,8 +15,8 @@ import torch
 from torchvision.ops import nms
 
 from marketorch.data.box_photos import SIDES, squares_to_search
-from marketorch.data.faces import Face
-from marketorch.data.pictures import DecodedImages, Pixels, as_tensor
+from marketorch.data.images.dataset import DecodedImages, Pixels, as_tensor
+from marketorch.data.images.faces import Face
 from marketorch.data.texts.source import TextDataset
 from marketorch.engine.task import Row, Task
 from marketorch.errors import ConfigError

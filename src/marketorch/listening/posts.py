@@ -19,8 +19,8 @@ from itertools import islice
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Protocol
 
-from marketorch.data.photos import SUFFIXES, photo_files
-from marketorch.data.pictures import Pixels
+from marketorch.data.images.dataset import Pixels
+from marketorch.data.images.decoding import SUFFIXES, photo_files
 from marketorch.errors import ConfigError, DataError, closest
 
 COLUMNS = ("image", "text", "id", "time", "author")

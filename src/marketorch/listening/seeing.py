@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from marketorch.data.boxes import letterboxed
-from marketorch.data.faces import Face, FaceFinder, check_not_a_strip, crop
-from marketorch.data.photos import Mode, decode, in_mode
-from marketorch.data.pictures import MODES, Pixels, fitted
+from marketorch.data.images.dataset import MODES, Pixels, fitted
+from marketorch.data.images.decoding import Mode, decode, in_mode
+from marketorch.data.images.faces import Face, FaceFinder, check_not_a_strip, crop
 from marketorch.errors import DataError
 from marketorch.runs import Run
 

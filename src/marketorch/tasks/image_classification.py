@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from marketorch import plots
-from marketorch.data.augmentation import Augmentation
-from marketorch.data.pictures import DecodedImages, ImageDataset
+from marketorch.data.images.augmentation import Augmentation
+from marketorch.data.images.dataset import DecodedImages, ImageDataset
 from marketorch.data.splits import UNLABELLED
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
@@ -36,7 +36,7 @@ class ImageClassification(Classification):
     Args:
         model: builds the model from ``num_classes`` and ``num_channels``.
         schema: the data's description: ``classes``, ``class_counts``, ``channels``, ``votes``.
-        augment: arguments of `marketorch.data.augmentation.Augmentation`; None: none.
+        augment: arguments of `marketorch.data.images.augmentation.Augmentation`; None: none.
         label_smoothing: share of the target spread over all classes.
         balance: 0 weighs each image the same, 1 each class; probabilities are corrected for it,
             so that they stay those of the data.

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from marketorch.data.images import ImageData
-from marketorch.data.pictures import DecodedImages
+from marketorch.data.images.dataset import DecodedImages
+from marketorch.data.images.source import ImageData
 from marketorch.data.synthetic.faces import CLASSES, Faces, generate_faces
 from marketorch.data.synthetic.sequence import places
 from marketorch.errors import DataError
@@ -25,7 +25,7 @@ class SyntheticFaces(ImageData):
         label_noise: share of emotions that are mislabelled, in every split.
         data_seed: of the sequence.
         size: side of a face in pixels.
-        scores: see `marketorch.data.images.ImageData`.
+        scores: see `marketorch.data.images.source.ImageData`.
         on_bad: the same, of photos to predict on.
     """
 

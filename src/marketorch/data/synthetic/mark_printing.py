@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from marketorch.data.pictures import Pixels
+from marketorch.data.images.dataset import Pixels
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 LEAST = 12  # pixels of the shorter side of a mark that is cut out of a photo

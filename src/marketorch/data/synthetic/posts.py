@@ -28,8 +28,8 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image
 
+from marketorch.data.images.dataset import Pixels
 from marketorch.data.marks import draw_svg
-from marketorch.data.pictures import Pixels
 from marketorch.data.synthetic.faces import EXPRESSIONS, draw
 from marketorch.data.synthetic.mark_drawings import DISTRACTORS, MARKS
 from marketorch.data.synthetic.mark_printing import Cutout, cut_out

@@ -21,8 +21,8 @@ from torch import Tensor
 from marketorch.data.annotation_formats import read_annotations, splits_in
 from marketorch.data.boxes import BoxDataset, DecodedBoxes
 from marketorch.data.detection import DetectionData
+from marketorch.data.images.dataset import Pixels, as_tensor
 from marketorch.data.marks import Mark, draw_svg, read_marks
-from marketorch.data.pictures import Pixels, as_tensor
 from marketorch.data.reading import some
 from marketorch.data.synthetic import mark_drawings
 from marketorch.data.synthetic.mark_printing import Cutout, cut_out

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from marketorch.data.pictures import Pixels
+from marketorch.data.images.dataset import Pixels
 from marketorch.data.synthetic.mark_printing import LUMA, Print, dark, pale, vivid
 
 BENT = 0.35  # share of the prints on something that is not flat

@@ -16,10 +16,9 @@ import cv2
 
 from marketorch.data.annotation_formats import read_annotations
 from marketorch.data.annotations import AnnotatedPhoto, BadBox, Box, in_pixels, inside
-from marketorch.data.images import THREADS
+from marketorch.data.images.dataset import Pixels
+from marketorch.data.images.decoding import THREADS, decode, photo_files, read_photo
 from marketorch.data.labelled import usable_rows
-from marketorch.data.photos import decode, photo_files, read_photo
-from marketorch.data.pictures import Pixels
 from marketorch.data.synthetic.mark_printing import Cutout, cut_from
 from marketorch.errors import DataError
 

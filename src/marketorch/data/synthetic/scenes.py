@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from marketorch.data.pictures import Pixels
+from marketorch.data.images.dataset import Pixels
 from marketorch.data.synthetic.mark_printing import (
     Cutout,
     Plate,

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from marketorch.data.images import ImageData
-from marketorch.data.pictures import DecodedImages
+from marketorch.data.images.dataset import DecodedImages
+from marketorch.data.images.source import ImageData
 from marketorch.data.synthetic.sequence import places
 from marketorch.data.synthetic.settings import CLASSES, Settings, generate_settings
 from marketorch.errors import DataError
@@ -22,7 +22,7 @@ class SyntheticSettings(ImageData):
         label_noise: share of pictures that are mislabelled, in every split.
         data_seed: of the sequence.
         size: side of a picture in pixels.
-        fit: of photos to predict on, see `marketorch.data.images.ImageData`.
+        fit: of photos to predict on, see `marketorch.data.images.source.ImageData`.
         on_bad: the same.
     """
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from marketorch.data.pictures import Pixels
+from marketorch.data.images.dataset import Pixels
 from marketorch.data.synthetic.drawn_settings.beach import beach
 from marketorch.data.synthetic.drawn_settings.camera import photograph
 from marketorch.data.synthetic.drawn_settings.canvas import Canvas

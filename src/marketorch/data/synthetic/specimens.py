@@ -18,7 +18,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from marketorch.data.boxes import GREY
-from marketorch.data.pictures import Pixels, as_tensor
+from marketorch.data.images.dataset import Pixels, as_tensor
 from marketorch.data.synthetic.mark_printing import (
     Cutout,
     Plate,

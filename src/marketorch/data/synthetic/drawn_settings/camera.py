@@ -8,7 +8,7 @@ from random import Random
 import cv2
 import numpy as np
 
-from marketorch.data.pictures import Pixels
+from marketorch.data.images.dataset import Pixels
 from marketorch.data.synthetic.drawn_settings.canvas import FINER, Canvas
 from marketorch.data.synthetic.mark_printing import LUMA
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from marketorch.data.pictures import Pixels
+from marketorch.data.images.dataset import Pixels
 from marketorch.data.synthetic.drawn_settings.colours import Colour, shade
 
 Point = tuple[float, float]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from marketorch.data.pictures import Pixels
+from marketorch.data.images.dataset import Pixels
 
 Colour = tuple[int, int, int]
 Area = tuple[int, int, int, int]  # left, top and the first column and row beyond

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from marketorch.data.augmentation import Augmentation, inside, patches
+from marketorch.data.images.augmentation import Augmentation, inside, patches
 
 
 def batch(number: int = 6, side: int = 24) -> tuple[Tensor, Tensor]:

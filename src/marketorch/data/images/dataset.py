@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from marketorch.data.photos import Mode, decode, read_photo
+from marketorch.data.images.decoding import Mode, decode, read_photo
 from marketorch.engine.task import Batch, Row
 from marketorch.errors import DataError
 

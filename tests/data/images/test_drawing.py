@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from marketorch.data.drawing import COLOURS, JPEG_SIDE, Mark, boxed, free_name, write_pictures
+from marketorch.data.images.drawing import (
+    COLOURS,
+    JPEG_SIDE,
+    Mark,
+    boxed,
+    free_name,
+    write_pictures,
+)
 
 GREY = 128
 

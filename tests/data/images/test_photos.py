@@ -14,7 +14,7 @@ from drawings import bomb
 from PIL import EpsImagePlugin, Image
 
 from marketorch.data.boxes import LetterboxDecoder
-from marketorch.data.photos import decode, photo_files, read_photo
+from marketorch.data.images.decoding import decode, photo_files, read_photo
 from marketorch.errors import DataError
 
 SIDE = 16

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from marketorch.data.cache import cached
-from marketorch.data.drawing import write_pictures
-from marketorch.data.faces import VERSION, Face, FaceFinder, check_not_a_strip, crop, drawn
-from marketorch.data.photos import read_photo
-from marketorch.data.pictures import MODES, DecodedImages, Decoder, Pixels, as_tensor, fitted
+from marketorch.data.images.dataset import MODES, DecodedImages, Decoder, Pixels, as_tensor, fitted
+from marketorch.data.images.decoding import read_photo
+from marketorch.data.images.drawing import write_pictures
+from marketorch.data.images.faces import VERSION, Face, FaceFinder, check_not_a_strip, crop, drawn
 from marketorch.engine.task import Row
 from marketorch.errors import DataError
 

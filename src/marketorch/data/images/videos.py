@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from marketorch.data.pictures import Pixels
+from marketorch.data.images.dataset import Pixels
 from marketorch.errors import DataError
 
 SUFFIXES = {

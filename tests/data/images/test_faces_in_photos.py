@@ -10,9 +10,9 @@ import torch
 from drawings import SIDE, canvas, photos
 from PIL import Image
 
-from marketorch.data.face_photos import NO_FACE, FaceDecoder, FacesInPhotos, caption
-from marketorch.data.faces import Face, FaceFinder, crop, drawn
-from marketorch.data.images import ImageData
+from marketorch.data.images.face_photos import NO_FACE, FaceDecoder, FacesInPhotos, caption
+from marketorch.data.images.faces import Face, FaceFinder, crop, drawn
+from marketorch.data.images.source import ImageData
 from marketorch.errors import ConfigError, DataError
 
 

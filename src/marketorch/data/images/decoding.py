@@ -13,11 +13,12 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from marketorch.data.reading import FORMATS
 from marketorch.errors import DataError, closest
 
 COMMON = {".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -152,3 +153,19 @@ def _closest(path: Path) -> str:
     if not os.path.isdir(folder):
         return f" The folder {folder} does not exist either."
     return closest(path.name, os.listdir(folder))
+
+
+THREADS = 4
+
+
+def pictures(values: list[Any], path: str) -> list[Any]:
+    """A column of a table as sources: pictures, files named beside the table, or pixels as text."""
+    folder = Path(path).parent
+    sources: list[Any] = []
+    for value in values:
+        if isinstance(value, dict):  # as `datasets` stores an image
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, str) and Path(value).suffix.lower() in SUFFIXES:
+            value = folder / value
+        sources.append(value)
+    return sources

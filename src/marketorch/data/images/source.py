@@ -21,7 +21,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from marketorch.data.face_photos import FaceDecoder, FacesInPhotos
+from marketorch.data.images.dataset import DecodedImages, Decoder, ImageDataset, Pixels, as_tensor
+from marketorch.data.images.decoding import THREADS, content_of, photo_files, pictures
+from marketorch.data.images.face_photos import FaceDecoder, FacesInPhotos
+from marketorch.data.images.votes import Votes
 from marketorch.data.labelled import (
     SPLITS,
     Examples,
@@ -30,14 +33,9 @@ from marketorch.data.labelled import (
     split_name,
     usable_rows,
 )
-from marketorch.data.photos import SUFFIXES, content_of, photo_files
-from marketorch.data.pictures import DecodedImages, Decoder, ImageDataset, Pixels, as_tensor
 from marketorch.data.reading import FORMATS, listed, read_table
-from marketorch.data.votes import Votes
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError
-
-THREADS = 4
 
 
 class ImageData(LabelledData):
@@ -335,16 +333,3 @@ class ImageData(LabelledData):
         if part.values and isinstance(part.values[0], np.ndarray):
             return DecodedImages(as_tensor(part.values), labels, votes, part.rows)
         return ImageDataset(self._decoder(part), labels, votes, part.rows)
-
-
-def pictures(values: list[Any], path: str) -> list[Any]:
-    """A column of a table as sources: pictures, files named beside the table, or pixels as text."""
-    folder = Path(path).parent
-    sources: list[Any] = []
-    for value in values:
-        if isinstance(value, dict):  # as `datasets` stores an image
-            value = value.get("bytes") or value.get("path")
-        if isinstance(value, str) and Path(value).suffix.lower() in SUFFIXES:
-            value = folder / value
-        sources.append(value)
-    return sources

@@ -12,8 +12,8 @@ import torch
 from drawings import bomb, folder, pixels, png
 from PIL import Image
 
-from marketorch.data.images import ImageData
-from marketorch.data.pictures import DecodedImages, ImageDataset, fitted
+from marketorch.data.images.dataset import DecodedImages, ImageDataset, fitted
+from marketorch.data.images.source import ImageData
 from marketorch.engine.loading import Fetcher, Key
 from marketorch.errors import DataError
 
