@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from marketorch import Task, build_task, check, compose, train
 from marketorch.config import config_dir
-from marketorch.data.boxes import BoxDataset, DecodedBoxes
+from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes
 from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.dataset import EventDataset

@@ -18,9 +18,9 @@ from safetensors.torch import load_file
 from toy import differing
 
 from marketorch import build, compose, load_run, train
+from marketorch.data.boxes.source import DetectionData
 from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.customers import CustomerData
-from marketorch.data.detection import DetectionData
 from marketorch.data.images.source import ImageData
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
 from marketorch.data.synthetic.face_data import SyntheticFaces

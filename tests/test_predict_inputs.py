@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from drawings import folder, photos
 
-from marketorch.data.detection import DetectionData
+from marketorch.data.boxes.source import DetectionData
 from marketorch.data.events.requests import Requests
 from marketorch.data.events.source import EventData
 from marketorch.data.images.source import ImageData

@@ -67,7 +67,7 @@ from torch import Tensor, nn
 
 from marketorch import Task, build, build_task, check, compose
 from marketorch.command_line import arguments_or_help, split_option, whole_number
-from marketorch.data.boxes import BoxDataset
+from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.engine import loading, optim
 from marketorch.engine.evaluation import evaluate
 from marketorch.engine.hardware import lay_out

@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from marketorch.data.boxes import DecodedBoxes, to_photo
+from marketorch.data.boxes.dataset import DecodedBoxes, to_photo
 from marketorch.engine import optim
 from marketorch.engine.evaluation import autocast, resolve_precision
 from marketorch.errors import UserError

@@ -18,8 +18,8 @@ from of_tables import SHARES
 from stock import Stock
 from watched import Asked, Reader
 
-from marketorch.data.annotation_formats import read_annotations
-from marketorch.data.detection import DetectionData
+from marketorch.data.boxes.formats import read_annotations
+from marketorch.data.boxes.source import DetectionData
 
 CLASSES = ["Acme", "Bolt", "10"]
 SIDE = 40  # pixels of a photo's sides

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from marketorch.data.boxes import DecodedBoxes
+from marketorch.data.boxes.dataset import DecodedBoxes
 from marketorch.data.synthetic.scene_data import SceneData
 from marketorch.engine import checkpoint
 from marketorch.engine.task import prepare

@@ -11,7 +11,7 @@ import torch
 from drawings import squares
 from toy import fit
 
-from marketorch.data.detection import DetectionData
+from marketorch.data.boxes.source import DetectionData
 from marketorch.engine.evaluation import evaluate, predict_all
 from marketorch.metrics.detection import MeanAP, Presence, best_threshold, matched
 from marketorch.models.compact_detector import CompactDetector

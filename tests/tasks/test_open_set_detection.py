@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from toy import fit
 
 from marketorch import compose, evaluate, load_run, train
-from marketorch.data.boxes import BoxDataset, DecodedBoxes
+from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes
 from marketorch.data.synthetic.open_set_data import OpenSetData
 from marketorch.engine.evaluation import predict_all
 from marketorch.errors import DataError

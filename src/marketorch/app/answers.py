@@ -22,7 +22,7 @@ from marketorch.app.highlight import pieces
 from marketorch.app.markup import data_address, html
 from marketorch.app.runs import RECOMMENDER, told
 from marketorch.app.uploads import LETTERS, content, moved, posts_of
-from marketorch.data.box_photos import SIDES
+from marketorch.data.boxes.search import SIDES
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.requests import Requests
 from marketorch.data.images.drawing import COLOURS, Mark, boxed

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torchvision.ops import nms
 
-from marketorch.data.box_photos import SIDES, squares_to_search
+from marketorch.data.boxes.search import SIDES, squares_to_search
 from marketorch.data.images.dataset import DecodedImages, Pixels, as_tensor
 from marketorch.data.images.faces import Face
 from marketorch.data.texts.source import TextDataset

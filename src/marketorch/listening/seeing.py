@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from marketorch.data.boxes import letterboxed
+from marketorch.data.boxes.dataset import letterboxed
 from marketorch.data.images.dataset import MODES, Pixels, fitted
 from marketorch.data.images.decoding import Mode, decode, in_mode
 from marketorch.data.images.faces import Face, FaceFinder, check_not_a_strip, crop

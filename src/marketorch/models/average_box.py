@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from marketorch.data.boxes import BoxDataset
+from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.engine.loading import Fetcher, Key
 from marketorch.engine.task import Batch
 from marketorch.models.compact_detector import Found

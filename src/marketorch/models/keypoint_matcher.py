@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou, nms
 
-from marketorch.data.boxes import BoxDataset
+from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.models.average_box import examples
 from marketorch.models.compact_detector import Found
 from marketorch.models.keypoints import WIDTH, Keypoints, apart, chosen, keypoints, rooted

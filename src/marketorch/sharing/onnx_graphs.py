@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 
-from marketorch.data.boxes import GREY
+from marketorch.data.boxes.dataset import GREY
 from marketorch.engine.task import Batch, Task
 from marketorch.errors import ConfigError
 from marketorch.models.compact_detector import CANDIDATES, CompactDetector

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from marketorch.data.box_augmentation import BoxAugmentation
-from marketorch.data.box_photos import SIDES
-from marketorch.data.boxes import BoxDataset
+from marketorch.data.boxes.augmentation import BoxAugmentation
+from marketorch.data.boxes.dataset import BoxDataset
+from marketorch.data.boxes.search import SIDES
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.errors import DataError
 from marketorch.tasks import detection_figures as figures
@@ -40,7 +40,7 @@ class Detection(Task):
     Args:
         model: builds the detector from ``num_classes``.
         schema: the data's description: ``classes``.
-        augment: arguments of `marketorch.data.box_augmentation.BoxAugmentation`; None: none.
+        augment: arguments of `marketorch.data.boxes.augmentation.BoxAugmentation`; None: none.
         calibration: choose, when training ends, the score from which a detection counts: the one
             that tells best which brands are in which photo of the validation split.
     """

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from marketorch.data.boxes import BoxDataset
+from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.plots import ACCENT, INK, QUIET, blank, save
 
 TRUE, FALSE = "#3a9d5d", "#c0392b"

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from marketorch.data.boxes import BoxDataset
+from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.engine.task import Batch, Predictions, Step
 from marketorch.models.open_set_detector import Asked, cosine
 from marketorch.tasks.detection import Detection

@@ -13,7 +13,7 @@ import pytest
 from drawings import bomb
 from PIL import EpsImagePlugin, Image
 
-from marketorch.data.boxes import LetterboxDecoder
+from marketorch.data.boxes.dataset import LetterboxDecoder
 from marketorch.data.images.decoding import decode, photo_files, read_photo
 from marketorch.errors import DataError
 

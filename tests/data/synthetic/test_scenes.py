@@ -12,7 +12,7 @@ import torch
 from numpy.random import Generator
 from PIL import Image
 
-from marketorch.data.boxes import BoxDataset, DecodedBoxes
+from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes
 from marketorch.data.marks import draw_svg
 from marketorch.data.synthetic import mark_drawings, scene_drawing, scenes
 from marketorch.data.synthetic.mark_printing import (

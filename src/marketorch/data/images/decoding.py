@@ -18,7 +18,6 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from marketorch.data.reading import FORMATS
 from marketorch.errors import DataError, closest
 
 COMMON = {".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}

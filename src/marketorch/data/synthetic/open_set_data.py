@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import torch
 
-from marketorch.data.boxes import BoxDataset
+from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.data.marks import Mark
 from marketorch.data.reading import some
 from marketorch.data.synthetic import mark_drawings

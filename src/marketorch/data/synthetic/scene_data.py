@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from marketorch.data.annotation_formats import read_annotations, splits_in
-from marketorch.data.boxes import BoxDataset, DecodedBoxes
-from marketorch.data.detection import DetectionData
+from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes
+from marketorch.data.boxes.formats import read_annotations, splits_in
+from marketorch.data.boxes.source import DetectionData
 from marketorch.data.images.dataset import Pixels, as_tensor
 from marketorch.data.marks import Mark, draw_svg, read_marks
 from marketorch.data.reading import some

@@ -14,8 +14,8 @@ from typing import Any
 
 import cv2
 
-from marketorch.data.annotation_formats import read_annotations
-from marketorch.data.annotations import AnnotatedPhoto, BadBox, Box, in_pixels, inside
+from marketorch.data.boxes.annotations import AnnotatedPhoto, BadBox, Box, in_pixels, inside
+from marketorch.data.boxes.formats import read_annotations
 from marketorch.data.images.dataset import Pixels
 from marketorch.data.images.decoding import THREADS, decode, photo_files, read_photo
 from marketorch.data.labelled import usable_rows

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
-from marketorch.data.boxes import GREY
+from marketorch.data.boxes.dataset import GREY
 from marketorch.data.images.dataset import Pixels, as_tensor
 from marketorch.data.synthetic.mark_printing import (
     Cutout,

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from marketorch.data.annotations import (
+from marketorch.data.boxes.annotations import (
     AnnotatedPhoto,
     Annotations,
     BadBox,

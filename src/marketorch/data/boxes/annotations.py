@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from marketorch.data.boxes import Size
+from marketorch.data.boxes.dataset import Size
 from marketorch.data.reading import some
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest

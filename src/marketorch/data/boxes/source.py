@@ -18,10 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marketorch.data.annotation_formats import KINDS, read_annotations, splits_in
-from marketorch.data.annotations import AnnotatedPhoto, Box, usable_boxes
-from marketorch.data.box_photos import PhotosToSearch, Whole
-from marketorch.data.boxes import (
+from marketorch.data.boxes.annotations import AnnotatedPhoto, Box, usable_boxes
+from marketorch.data.boxes.dataset import (
     BoxDataset,
     DecodedBoxes,
     LetterboxDecoder,
@@ -31,6 +29,8 @@ from marketorch.data.boxes import (
     letterboxed,
     to_input,
 )
+from marketorch.data.boxes.formats import KINDS, read_annotations, splits_in
+from marketorch.data.boxes.search import PhotosToSearch, Whole
 from marketorch.data.images.dataset import as_tensor
 from marketorch.data.images.decoding import THREADS, content_of, photo_files
 from marketorch.data.images.videos import SUFFIXES as VIDEOS
@@ -52,7 +52,7 @@ class DetectionData(LabelledData):
             folder or a YAML file that holds splits gives those that have no path of their own.
         images: folder with the photos, where it is not the one that the format has.
         format: ``coco``, ``voc``, ``yolo`` or ``hub``; ``auto`` tells them by the files.
-        image, objects: columns of a table, see `marketorch.data.object_tables`.
+        image, objects: columns of a table, see `marketorch.data.boxes.hub`.
         validation, test: annotations of their own for these splits, if there are any.
         exclude: annotations whose photos must not be trained on.
         validation_fraction, test_fraction, split_seed: of the cut where nothing gives the split;
@@ -61,7 +61,8 @@ class DetectionData(LabelledData):
         classes: the classes to find, by the names to print, in this order; None: all that there
             are. Boxes of others are left out, their photos stay.
         class_names: from the annotations' classes to the names to print.
-        size: side S in pixels of the square that the model reads, see `marketorch.data.boxes`.
+        size: side S in pixels of the square that the model reads, see
+            `marketorch.data.boxes.dataset`.
         min_box: boxes with a shorter side, in pixels of the input, are not trained on.
         memory_gib: largest size of a split that is kept decoded.
         video_every: seconds from one frame of a video to predict on to the next.

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from marketorch.data.boxes import BoxDataset, DecodedBoxes, Size, frame_of
+from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes, Size, frame_of
 from marketorch.data.images.dataset import Decoder, Pixels, as_tensor
 from marketorch.data.images.drawing import COLOURS, Mark, boxed, write_pictures
 from marketorch.engine.task import Row

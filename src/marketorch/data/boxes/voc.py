@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from marketorch.data.annotations import (
+from marketorch.data.boxes.annotations import (
     AnnotatedPhoto,
     Annotations,
     BadBox,
@@ -22,7 +22,7 @@ from marketorch.data.annotations import (
     missing,
     read_text,
 )
-from marketorch.data.boxes import Size
+from marketorch.data.boxes.dataset import Size
 from marketorch.data.images.decoding import SUFFIXES
 from marketorch.errors import DataError
 

@@ -16,7 +16,7 @@ import torch
 from drawings import bomb, png
 from PIL import Image
 
-from marketorch.data.boxes import (
+from marketorch.data.boxes.dataset import (
     BoxDataset,
     DecodedBoxes,
     LetterboxDecoder,
@@ -25,7 +25,7 @@ from marketorch.data.boxes import (
     to_input,
     to_photo,
 )
-from marketorch.data.detection import DetectionData
+from marketorch.data.boxes.source import DetectionData
 from marketorch.engine.loading import Fetcher, Key, load
 from marketorch.errors import DataError
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from marketorch.data.annotations import (
+from marketorch.data.boxes.annotations import (
     AnnotatedPhoto,
     Annotations,
     BadBox,
@@ -20,7 +20,7 @@ from marketorch.data.annotations import (
     four_numbers,
     read_text,
 )
-from marketorch.data.boxes import Size
+from marketorch.data.boxes.dataset import Size
 from marketorch.data.labelled import label_name
 from marketorch.data.reading import some
 from marketorch.errors import DataError, closest

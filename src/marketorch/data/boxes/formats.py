@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from marketorch.data.annotations import Annotations, missing
-from marketorch.data.coco import read_coco
+from marketorch.data.boxes.annotations import Annotations, missing
+from marketorch.data.boxes.coco import read_coco
+from marketorch.data.boxes.hub import METADATA, read_object_table
+from marketorch.data.boxes.voc import read_voc
+from marketorch.data.boxes.yolo import YAML, label_folder, read_yolo, yolo_splits
 from marketorch.data.labelled import SPLITS, split_name
-from marketorch.data.object_tables import METADATA, read_object_table
 from marketorch.data.reading import some
-from marketorch.data.voc import read_voc
-from marketorch.data.yolo import YAML, label_folder, read_yolo, yolo_splits
 from marketorch.errors import DataError
 
 KINDS = ("auto", "coco", "voc", "yolo", "hub")
@@ -26,7 +26,7 @@ def read_annotations(path: str, kind: str, images: str | None, **table: Any) -> 
         path: file, folder or hub id.
         kind: one of `KINDS`.
         images: folder of the photos; None: where the format has it.
-        table: arguments of `marketorch.data.object_tables.read_object_table`.
+        table: arguments of `marketorch.data.boxes.hub.read_object_table`.
 
     Raises:
         DataError: with the file, the line or the entry, what was found and what was expected.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from marketorch.data.box_augmentation import SMALLEST, BoxAugmentation
+from marketorch.data.boxes.augmentation import SMALLEST, BoxAugmentation
 
 SIDE = 128
 SHADES = torch.tensor([0.55, 0.7, 0.85, 1.0])  # of the classes; what is around a photo is .45

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from marketorch.data.annotations import (
+from marketorch.data.boxes.annotations import (
     AnnotatedPhoto,
     Annotations,
     BadBox,
@@ -21,7 +21,7 @@ from marketorch.data.annotations import (
     four_numbers,
     in_order,
 )
-from marketorch.data.boxes import Size
+from marketorch.data.boxes.dataset import Size
 from marketorch.data.images.decoding import pictures
 from marketorch.data.labelled import label_name
 from marketorch.data.reading import listed, read_table

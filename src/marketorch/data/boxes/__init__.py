@@ -1,0 +1,1 @@
+"""Photos with boxes: annotation formats, squares that keep proportions, changes in batches."""
