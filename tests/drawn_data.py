@@ -15,7 +15,7 @@ import pandas as pd
 from drawings import SIDE, face, pixels, png, squares
 from PIL import Image
 
-from marketorch.data.synthetic.mark_drawings import DISTRACTORS, MARKS
+from marketorch.data.scenes.invented_marks import DISTRACTORS, MARKS
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 VOTED = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")

@@ -16,9 +16,9 @@ from conftest import ROOT, TINY_DETECTOR
 from PIL import Image
 from safetensors.torch import load_file
 
+from marketorch.data.scenes.source import SceneData
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.data.synthetic.faces import CLASSES
-from marketorch.data.synthetic.scene_data import SceneData
 
 COMMON = ["data.num_train=400", "data.num_validation=60", "data.num_test=60", "trainer.epochs=2"]
 COMMON += ["trainer.batch_size=16", "trainer.log_every=5", "trainer.precision=fp32"]

@@ -51,13 +51,13 @@ TARGETS = [
     *("marketorch", "marketorch.", "marketorch.config", "marketorchestra.run", 3, None, ["a"]),
     "marketorch.runs.subprocess.run",  # by way of what one of our modules imports
     *("marketorch.runs.subprocess", "marketorch.engine.checkpoint.torch"),
-    *("marketorch.data.marks.subprocess", "marketorch.data.marks.Image"),
+    *("marketorch.data.scenes.marks.subprocess", "marketorch.data.scenes.marks.Image"),
     "marketorch.engine.hub.push_to_hub",  # ours, and would send a folder away
     "marketorch.engine.tracking.write_json",  # ours, and would write a file anywhere
     "marketorch.engine.tracking.Tracker",
     *("marketorch.engine.files.write_atomically", "marketorch.engine.files.remove_left_over"),
     *("marketorch.runs.train", "marketorch.config.build", "marketorch.targets.locate"),
-    *("marketorch.data.marks.read_marks", "marketorch.errors.fail"),
+    *("marketorch.data.scenes.marks.read_marks", "marketorch.errors.fail"),
     "marketorch.engine.optim.set_lr.__globals__",
 ]
 

@@ -27,7 +27,7 @@ from marketorch.data.customer_encoding import TableEncoder
 from marketorch.data.customers import CustomerData
 from marketorch.data.events.source import EventData
 from marketorch.data.images.source import ImageData
-from marketorch.data.synthetic.mark_drawings import MARKS
+from marketorch.data.scenes.invented_marks import MARKS
 from marketorch.data.texts.source import TextData
 from marketorch.errors import DataError
 

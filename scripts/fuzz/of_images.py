@@ -23,7 +23,7 @@ from watched import Asked, Reader
 from marketorch.data.images.decoding import SUFFIXES, decode, read_photo
 from marketorch.data.images.source import ImageData
 from marketorch.data.images.videos import read_frames
-from marketorch.data.marks import read_marks
+from marketorch.data.scenes.marks import read_marks
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "AVIF")
 MODES = ("RGB", "RGB", "L", "RGBA", "P", "CMYK", "I;16", "1", "F")

@@ -21,8 +21,8 @@ from numpy.random import Generator
 from PIL import Image
 
 from marketorch import compose, load_run, train
+from marketorch.data.scenes.invented_marks import MARKS
 from marketorch.data.synthetic.customers import make_customers
-from marketorch.data.synthetic.mark_drawings import MARKS
 from marketorch.data.synthetic.reviews import generate_reviews
 from marketorch.data.synthetic.shop import make_shop
 from marketorch.engine.tracking import console

@@ -12,8 +12,8 @@ import pytest
 
 from marketorch.data.images.decoding import in_mode
 from marketorch.data.images.faces import FaceFinder
+from marketorch.data.scenes.invented_marks import MARKS
 from marketorch.data.synthetic.faces import CLASSES
-from marketorch.data.synthetic.mark_drawings import MARKS
 from marketorch.data.synthetic.posts import SIDES, DrawnPost, draw_posts, write_posts
 from marketorch.data.synthetic.reviews import BRANDS
 from marketorch.data.synthetic.settings import CLASSES as SETTINGS

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from marketorch.data.boxes.dataset import DecodedBoxes
-from marketorch.data.synthetic.scene_data import SceneData
+from marketorch.data.scenes.source import SceneData
 from marketorch.engine import checkpoint
 from marketorch.engine.task import prepare
 from marketorch.models.average_box import AverageBox, examples

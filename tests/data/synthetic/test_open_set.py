@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
-from marketorch.data.marks import Mark, draw_svg
-from marketorch.data.synthetic import mark_drawings
-from marketorch.data.synthetic.mark_printing import cut_out
+from marketorch.data.scenes import invented_marks as mark_drawings
+from marketorch.data.scenes.marks import Mark, draw_svg
+from marketorch.data.scenes.printing import cut_out
 from marketorch.data.synthetic.open_set_data import (
     OpenSetData,
     each_by_itself,

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from marketorch.data.boxes.dataset import BoxDataset
-from marketorch.data.marks import Mark
 from marketorch.data.reading import some
-from marketorch.data.synthetic import mark_drawings
-from marketorch.data.synthetic.mark_printing import Cutout, cut_out
-from marketorch.data.synthetic.scene_data import SceneData, SceneDataset, Stock
+from marketorch.data.scenes import invented_marks as mark_drawings
+from marketorch.data.scenes.marks import Mark
+from marketorch.data.scenes.printing import Cutout, cut_out
+from marketorch.data.scenes.source import SceneData, SceneDataset, Stock
 from marketorch.data.synthetic.specimens import SIDE, Brands, prints_of, sheets, specimen
 from marketorch.engine.task import Batch
 from marketorch.errors import DataError
@@ -68,7 +68,7 @@ class OpenSetData(SceneData):
 
     Args:
         marks: folder of the brands to train and to validate on, see
-            `marketorch.data.marks.read_marks`; None: invented ones.
+            `marketorch.data.scenes.marks.read_marks`; None: invented ones.
         held_out: share of these brands that no training scene shows. Those whose names begin with
             the same word are held out together.
         turned: whether each training mark, turned by quarters and mirrored, is further brands.

@@ -29,12 +29,12 @@ from numpy.random import Generator
 from PIL import Image
 
 from marketorch.data.images.dataset import Pixels
-from marketorch.data.marks import draw_svg
+from marketorch.data.scenes.invented_marks import DISTRACTORS, MARKS
+from marketorch.data.scenes.marks import draw_svg
+from marketorch.data.scenes.printing import Cutout, cut_out
+from marketorch.data.scenes.scene import scene
 from marketorch.data.synthetic.faces import EXPRESSIONS, draw
-from marketorch.data.synthetic.mark_drawings import DISTRACTORS, MARKS
-from marketorch.data.synthetic.mark_printing import Cutout, cut_out
 from marketorch.data.synthetic.reviews import BRANDS, generate_reviews
-from marketorch.data.synthetic.scenes import scene
 from marketorch.data.synthetic.settings import CLASSES as SETTINGS
 from marketorch.data.synthetic.settings import draw as draw_setting
 

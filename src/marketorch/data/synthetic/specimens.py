@@ -19,15 +19,7 @@ from torch import Tensor
 
 from marketorch.data.boxes.dataset import GREY
 from marketorch.data.images.dataset import Pixels, as_tensor
-from marketorch.data.synthetic.mark_printing import (
-    Cutout,
-    Plate,
-    Print,
-    dark,
-    make_print,
-    pale,
-    vivid,
-)
+from marketorch.data.scenes.printing import Cutout, Plate, Print, dark, make_print, pale, vivid
 from marketorch.engine.task import Batch
 from marketorch.errors import DataError
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from marketorch.data.images.dataset import Pixels
+from marketorch.data.scenes.printing import LUMA
 from marketorch.data.synthetic.drawn_settings.canvas import FINER, Canvas
-from marketorch.data.synthetic.mark_printing import LUMA
 
 GREY = 1 / 12  # share of the pictures that have no colours
 SHARP = 0.5  # share of the pictures that are not blurred

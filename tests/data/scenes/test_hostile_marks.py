@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from marketorch.data import marks
-from marketorch.data.marks import draw_svg
+from marketorch.data.scenes import marks
+from marketorch.data.scenes.marks import draw_svg
 
 HEAD = (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '

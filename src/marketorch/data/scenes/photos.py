@@ -19,7 +19,7 @@ from marketorch.data.boxes.formats import read_annotations
 from marketorch.data.images.dataset import Pixels
 from marketorch.data.images.decoding import THREADS, decode, photo_files, read_photo
 from marketorch.data.labelled import usable_rows
-from marketorch.data.synthetic.mark_printing import Cutout, cut_from
+from marketorch.data.scenes.printing import Cutout, cut_from
 from marketorch.errors import DataError
 
 LEAST = 64  # pixels of the shorter side of a surface

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from marketorch.data import marks
-from marketorch.data.marks import draw_svg, read_marks
-from marketorch.data.synthetic import mark_drawings
+from marketorch.data.scenes import invented_marks as mark_drawings
+from marketorch.data.scenes import marks
+from marketorch.data.scenes.marks import draw_svg, read_marks
 from marketorch.errors import DataError
 
 HEAD = (

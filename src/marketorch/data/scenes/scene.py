@@ -22,15 +22,7 @@ import numpy as np
 from numpy.random import Generator
 
 from marketorch.data.images.dataset import Pixels
-from marketorch.data.synthetic.mark_printing import (
-    Cutout,
-    Plate,
-    behind,
-    choose_plate,
-    make_print,
-    margins,
-)
-from marketorch.data.synthetic.scene_drawing import (
+from marketorch.data.scenes.drawing import (
     Patch,
     View,
     choose_view,
@@ -40,6 +32,7 @@ from marketorch.data.synthetic.scene_drawing import (
     seen,
     surface,
 )
+from marketorch.data.scenes.printing import Cutout, Plate, behind, choose_plate, make_print, margins
 
 MARKS = (0.08, 0.40, 0.26, 0.15, 0.11)  # chances of 0, 1, … marks in a scene
 OTHERS = (0.45, 0.30, 0.17, 0.08)  # the same of marks that are not looked for

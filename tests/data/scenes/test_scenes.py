@@ -13,9 +13,13 @@ from numpy.random import Generator
 from PIL import Image
 
 from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes
-from marketorch.data.marks import draw_svg
-from marketorch.data.synthetic import mark_drawings, scene_drawing, scenes
-from marketorch.data.synthetic.mark_printing import (
+from marketorch.data.scenes import drawing as scene_drawing
+from marketorch.data.scenes import invented_marks as mark_drawings
+from marketorch.data.scenes import scene as scenes
+from marketorch.data.scenes.drawing import choose_view, seen
+from marketorch.data.scenes.marks import draw_svg
+from marketorch.data.scenes.photos import beside, read_surfaces
+from marketorch.data.scenes.printing import (
     LUMA,
     Cutout,
     behind,
@@ -30,10 +34,8 @@ from marketorch.data.synthetic.mark_printing import (
     one_colour,
     tinted,
 )
-from marketorch.data.synthetic.scene_data import SceneData
-from marketorch.data.synthetic.scene_drawing import choose_view, seen
-from marketorch.data.synthetic.scene_photos import beside, read_surfaces
-from marketorch.data.synthetic.scenes import FREE, Stage, scene
+from marketorch.data.scenes.scene import FREE, Stage, scene
+from marketorch.data.scenes.source import SceneData
 from marketorch.engine.loading import epoch_keys, evaluation_keys, load
 from marketorch.errors import DataError
 
@@ -115,7 +117,7 @@ def test_boxes_are_tight_around_what_is_seen_of_the_mark(
 ) -> None:
     """The mark is red on green, so each of its pixels is known by its colour."""
     red, green = np.array([1, 0, 0], np.float32), np.array([0, 1, 0], np.float32)
-    module = "marketorch.data.synthetic.mark_printing"
+    module = "marketorch.data.scenes.printing"
     monkeypatch.setattr(f"{module}.choose_ink", lambda *_: one_colour(red))
     monkeypatch.setattr(f"{module}._plate_colour", lambda *_: green)
     monkeypatch.setattr(f"{module}.vivid", lambda *_: green)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.random import Generator
 
 from marketorch.data.images.dataset import Pixels
-from marketorch.data.synthetic.mark_printing import LUMA, Print, dark, pale, vivid
+from marketorch.data.scenes.printing import LUMA, Print, dark, pale, vivid
 
 BENT = 0.35  # share of the prints on something that is not flat
 SHEER = 0.2  # share of the prints that what is behind shines through

@@ -22,12 +22,12 @@ from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes
 from marketorch.data.boxes.formats import read_annotations, splits_in
 from marketorch.data.boxes.source import DetectionData
 from marketorch.data.images.dataset import Pixels, as_tensor
-from marketorch.data.marks import Mark, draw_svg, read_marks
 from marketorch.data.reading import some
-from marketorch.data.synthetic import mark_drawings
-from marketorch.data.synthetic.mark_printing import Cutout, cut_out
-from marketorch.data.synthetic.scene_photos import read_crops, read_surfaces
-from marketorch.data.synthetic.scenes import MARKS, scene
+from marketorch.data.scenes import invented_marks as mark_drawings
+from marketorch.data.scenes.marks import Mark, draw_svg, read_marks
+from marketorch.data.scenes.photos import read_crops, read_surfaces
+from marketorch.data.scenes.printing import Cutout, cut_out
+from marketorch.data.scenes.scene import MARKS, scene
 from marketorch.engine.task import Batch
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError
@@ -39,7 +39,7 @@ HELD_OUT = 10  # of so many photos, validation and test scenes have one each for
 
 @dataclass(frozen=True)
 class Stock:
-    """What the scenes of a split are made of, see `marketorch.data.synthetic.scenes.scene`."""
+    """What the scenes of a split are made of, see `marketorch.data.scenes.scene.scene`."""
 
     marks: list[list[Cutout]]
     distractors: list[Cutout]
@@ -91,7 +91,7 @@ class SceneData:
     """Scenes for training; for validation and test, scenes or annotated photos.
 
     Args:
-        marks: folder of the marks to find, see `marketorch.data.marks.read_marks`; None: marks of
+        marks: folder of the marks to find, see `marketorch.data.scenes.marks.read_marks`; None: marks of
             invented brands.
         distractors: folder of other marks, that are seen but not looked for; None: invented ones.
         backgrounds: folder of photos to put marks on, in which no such mark is seen; or annotations
