@@ -15,7 +15,6 @@ from omegaconf import DictConfig, OmegaConf
 from marketorch import Task, build_task, check, compose, train
 from marketorch.config import config_dir
 from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes
-from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.images.dataset import DecodedImages, ImageDataset
@@ -23,6 +22,7 @@ from marketorch.data.ragged import Ragged
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
 from marketorch.data.synthetic.specimens import Specimen, sheets
+from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.data.texts.source import TextDataset
 from marketorch.engine.loading import Fetcher, Key
 

@@ -19,14 +19,14 @@ from toy import differing
 
 from marketorch import build, compose, load_run, train
 from marketorch.data.boxes.source import DetectionData
-from marketorch.data.customer_dataset import CustomerDataset
-from marketorch.data.customers import CustomerData
 from marketorch.data.images.source import ImageData
 from marketorch.data.scenes.source import SceneData
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.data.synthetic.review_data import SyntheticReviews
 from marketorch.data.synthetic.setting_data import SyntheticSettings
+from marketorch.data.tables.dataset import CustomerDataset
+from marketorch.data.tables.source import CustomerData
 from marketorch.data.texts.source import TextData
 from marketorch.engine.evaluation import predict_all
 from marketorch.metrics.detection import best_threshold, presence

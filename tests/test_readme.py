@@ -23,11 +23,11 @@ from pages import FENCE, PAGES, PRIVATE, blocks, commands, run, write_rows
 from PIL import Image
 
 from marketorch.config import check, locate
-from marketorch.data.customer_encoding import TableEncoder
-from marketorch.data.customers import CustomerData
 from marketorch.data.events.source import EventData
 from marketorch.data.images.source import ImageData
 from marketorch.data.scenes.invented_marks import MARKS
+from marketorch.data.tables.encoding import TableEncoder
+from marketorch.data.tables.source import CustomerData
 from marketorch.data.texts.source import TextData
 from marketorch.errors import DataError
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from marketorch import build_task
-from marketorch.data.customer_encoding import EncodedCustomers
+from marketorch.data.tables.encoding import EncodedCustomers
 from marketorch.engine import loading
 
 BATCH_SIZE = 1024

@@ -12,8 +12,8 @@ from of_tables import COLUMNS, SHARES, Table, drawn, of_frame, worse, written
 from stock import Stock, customers
 from watched import Asked, Reader
 
-from marketorch.data.customer_encoding import TableEncoder
-from marketorch.data.customers import CustomerData
+from marketorch.data.tables.encoding import TableEncoder
+from marketorch.data.tables.source import CustomerData
 
 SUFFIXES = [".csv", ".csv", ".csv", ".tsv", ".txt", ".parquet", ".parquet", ".jsonl"]
 KINDS = ["number", "category", "boolean", "date", "dmy", "mdy", "ymd", "compact", "id", "word"]

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from small_tables import rows
 from torch import Tensor
 
-from marketorch.data.customer_encoding import EncodedCustomers
+from marketorch.data.tables.encoding import EncodedCustomers
 from marketorch.errors import ConfigError
 from marketorch.models.boosted_trees import BoostedTrees
 from marketorch.models.doubly_robust import DRLearner

@@ -12,8 +12,8 @@ import pytest
 import torch
 from toy import Killed, differing, everything, fit, kill_after_saving
 
-from marketorch.data.customers import CustomerData
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
+from marketorch.data.tables.source import CustomerData
 from marketorch.engine import optim
 from marketorch.engine.evaluation import evaluate, predict_all
 from marketorch.engine.task import prepare

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from marketorch.data.customer_dataset import CustomerDataset
-from marketorch.data.customer_encoding import EncodedCustomers, TableEncoder
+from marketorch.data.tables.dataset import CustomerDataset
+from marketorch.data.tables.encoding import EncodedCustomers, TableEncoder
 from marketorch.engine.task import Batch, Predictions, Row, Task
 from marketorch.tasks.reasons import LogOdds, strongest, weights
 

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.splits import UNLABELLED
+from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
 from marketorch.metrics.ranked_list import best_threshold

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from marketorch.data.customer_dataset import CustomerDataset
 from marketorch.data.splits import UNLABELLED
+from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError, DataError

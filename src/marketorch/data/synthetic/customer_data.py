@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from marketorch.data.customer_dataset import CustomerDataset
-from marketorch.data.customers import CustomerData
 from marketorch.data.reading import some
 from marketorch.data.synthetic.customers import Customers, make_customers
 from marketorch.data.synthetic.sequence import places
+from marketorch.data.tables.dataset import CustomerDataset
+from marketorch.data.tables.source import CustomerData
 from marketorch.errors import DataError
 from marketorch.metrics.uplift_curves import areas, count
 

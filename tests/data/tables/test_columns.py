@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from marketorch.data.cells import Cells, distinct
-from marketorch.data.columns import Column, Reading, infer, parse
-from marketorch.data.dates import date_part
+from marketorch.data.tables.cells import Cells, distinct
+from marketorch.data.tables.columns import Column, Reading, infer, parse
+from marketorch.data.tables.dates import date_part
 from marketorch.errors import DataError
 
 ROWS = 120

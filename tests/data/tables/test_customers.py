@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from marketorch import build, check, compose
-from marketorch.data.customer_encoding import TableEncoder
-from marketorch.data.customer_files import read_customers
-from marketorch.data.customers import CustomerData
+from marketorch.data.tables.encoding import TableEncoder
+from marketorch.data.tables.files import read_customers
+from marketorch.data.tables.source import CustomerData
 from marketorch.errors import DataError
 
 Rows = list[dict[str, Any]]

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from marketorch import build, check, compose
-from marketorch.data.customer_encoding import TableEncoder
 from marketorch.data.synthetic.customer_data import SyntheticCustomers, reachable
 from marketorch.data.synthetic.customers import BLOCK, intercept, make_customers
+from marketorch.data.tables.encoding import TableEncoder
 from marketorch.errors import DataError
 
 SIZES = {"num_train": 600, "num_validation": 200, "num_test": 100}

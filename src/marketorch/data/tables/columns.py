@@ -15,20 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketorch.data.cells import Cells, Distinct, distinct, is_text
-from marketorch.data.dates import (
-    ORDERS,
-    PARTS,
-    date_order,
-    date_part,
-    dates_of,
-    parse_dates,
-)
-from marketorch.data.numbers import (
-    decimal_mark,
-    parse_numbers,
-    quick_numbers,
-)
+from marketorch.data.tables.cells import Cells, Distinct, distinct, is_text
+from marketorch.data.tables.dates import ORDERS, PARTS, date_order, date_part, dates_of, parse_dates
+from marketorch.data.tables.numbers import decimal_mark, parse_numbers, quick_numbers
 from marketorch.errors import DataError
 
 KINDS = ("number", "category", "date", "boolean")
@@ -53,7 +42,7 @@ class Column:
         kind: of `KINDS`.
         levels: of a category or boolean, the frequent ones first; rare ones are `OTHER`.
         missing: whether a training row had no value.
-        parts: of a date (`marketorch.data.dates.PARTS`).
+        parts: of a date (`marketorch.data.tables.dates.PARTS`).
         decimal: decimal mark of a number.
         order: of a date.
         words: further words for missing.

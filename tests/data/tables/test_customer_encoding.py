@@ -12,10 +12,10 @@ import pytest
 import torch
 from scipy.stats import norm
 
-from marketorch.data import customer_encoding
-from marketorch.data.customer_dataset import CustomerDataset
-from marketorch.data.customer_encoding import NUM_KNOTS, EncodedCustomers, TableEncoder, quantiles
-from marketorch.data.customers import CustomerData
+from marketorch.data.tables import encoding as customer_encoding
+from marketorch.data.tables.dataset import CustomerDataset
+from marketorch.data.tables.encoding import NUM_KNOTS, EncodedCustomers, TableEncoder, quantiles
+from marketorch.data.tables.source import CustomerData
 from marketorch.engine.loading import Fetcher, Key
 from marketorch.errors import DataError
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketorch.data.cells import BLANKS, Cells, distinct, is_text
+from marketorch.data.tables.cells import BLANKS, Cells, distinct, is_text
 from marketorch.errors import DataError
 
 DECIMALS = (".", ",")

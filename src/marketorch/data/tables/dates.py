@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketorch.data.cells import Cells, distinct, is_text
+from marketorch.data.tables.cells import Cells, distinct, is_text
 from marketorch.errors import DataError
 
 TIME = (

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from marketorch.data.cells import BLANKS, Cells, plain
 from marketorch.data.reading import column
+from marketorch.data.tables.cells import BLANKS, Cells, plain
 
 
 @dataclass

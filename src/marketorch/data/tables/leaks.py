@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from marketorch.data.columns import Column, parse
-from marketorch.data.customer_dataset import CustomerDataset
-from marketorch.data.dates import date_part
 from marketorch.data.reading import some
+from marketorch.data.tables.columns import Column, parse
+from marketorch.data.tables.dataset import CustomerDataset
+from marketorch.data.tables.dates import date_part
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 

@@ -18,23 +18,23 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from marketorch.data.cells import distinct
-from marketorch.data.columns import Column, Reading, infer, parse
-from marketorch.data.customer_classes import Words, classes, groups_of, regrouped, treatments, words
-from marketorch.data.customer_dataset import CustomerDataset
-from marketorch.data.customer_files import joined, read_customers
-from marketorch.data.customer_splits import (
+from marketorch.data.labelled import usable_rows
+from marketorch.data.reading import some
+from marketorch.data.tables.cells import distinct
+from marketorch.data.tables.columns import Column, Reading, infer, parse
+from marketorch.data.tables.dataset import CustomerDataset
+from marketorch.data.tables.dates import date_part
+from marketorch.data.tables.files import joined, read_customers
+from marketorch.data.tables.leaks import report_leaks
+from marketorch.data.tables.numbers import parse_numbers, quick_numbers
+from marketorch.data.tables.parts import (
     PARTS,
     limited,
     parts_by_column,
     parts_by_time,
     random_parts,
 )
-from marketorch.data.dates import date_part
-from marketorch.data.labelled import usable_rows
-from marketorch.data.leaks import report_leaks
-from marketorch.data.numbers import parse_numbers, quick_numbers
-from marketorch.data.reading import some
+from marketorch.data.tables.targets import Words, classes, groups_of, regrouped, treatments, words
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 

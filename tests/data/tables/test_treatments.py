@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from marketorch.data.customers import CustomerData
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
+from marketorch.data.tables.source import CustomerData
 from marketorch.errors import DataError
 
 MAILS = ("none", "men", "women", "both")

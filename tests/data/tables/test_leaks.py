@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from marketorch.data.customers import CustomerData
+from marketorch.data.tables.source import CustomerData
 from marketorch.errors import DataError
 
 ROWS = 4000

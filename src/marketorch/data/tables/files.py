@@ -1,7 +1,7 @@
 """Reads tables of customers: text files with every column as text, Parquet with its own types.
 
 Text files are read by Arrow, not by `marketorch.data.reading`, which would write a second copy of
-each to disk and guess types that `marketorch.data.columns` finds better, from training rows alone.
+each to disk and guess types that `marketorch.data.tables.columns` finds better, from training rows alone.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from marketorch.data.cells import is_text
 from marketorch.data.reading import check_encoding, check_there, read_table, some, whole
+from marketorch.data.tables.cells import is_text
 from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 

@@ -1,0 +1,1 @@
+"""Tables with a row an example: files, kinds of columns, cells to numbers, splits."""
