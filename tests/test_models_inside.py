@@ -8,9 +8,9 @@ import pytest
 
 from marketorch.config import build, check, compose, kinds
 from marketorch.errors import ConfigError
-from marketorch.models.boosted_trees import BoostedTrees
-from marketorch.models.tabm import TabM
-from marketorch.models.uplift_learners import TLearner
+from marketorch.models.tables.boosted_trees import BoostedTrees
+from marketorch.models.tables.tabm import TabM
+from marketorch.models.uplift.learners import TLearner
 
 
 def test_what_is_inside_is_built_first() -> None:

@@ -73,7 +73,7 @@ from marketorch.engine.evaluation import evaluate
 from marketorch.engine.hardware import lay_out
 from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, guard
-from marketorch.models.torchvision_detector import TorchvisionDetector
+from marketorch.models.boxes.torchvision_detector import TorchvisionDetector
 from marketorch.tasks.detection import Detection
 
 EXPERIMENT, SCENES = "logo_flickrlogos27", "logo_from_marks"

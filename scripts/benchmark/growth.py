@@ -50,7 +50,7 @@ from marketorch.engine import optim
 from marketorch.engine.evaluation import evaluate
 from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, UserError, guard
-from marketorch.models.sequential_transformer import SequentialTransformer
+from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
 from marketorch.plots import ACCENT, INK, QUIET, save
 from marketorch.tasks.recommendation import Recommendation
 

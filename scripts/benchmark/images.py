@@ -68,8 +68,8 @@ from marketorch.engine.distributed import resolve_device
 from marketorch.engine.evaluation import has_bf16
 from marketorch.engine.tracking import table
 from marketorch.errors import ConfigError, guard
-from marketorch.models.compact_cnn import CompactCNN
-from marketorch.models.torchvision_classifier import TorchvisionClassifier
+from marketorch.models.images.compact_cnn import CompactCNN
+from marketorch.models.images.torchvision_classifier import TorchvisionClassifier
 from marketorch.tasks.image_classification import ImageClassification
 
 FACES = 8192  # embedded ones, drawn in seconds

@@ -53,7 +53,7 @@ from marketorch.engine.distributed import resolve_device
 from marketorch.engine.evaluation import has_bf16
 from marketorch.engine.tracking import say, table
 from marketorch.errors import guard
-from marketorch.models.pretrained_text import PretrainedText
+from marketorch.models.texts.pretrained_text import PretrainedText
 from marketorch.tasks.text_classification import TextClassification
 
 LR, MAX_LENGTH = 1e-4, 128

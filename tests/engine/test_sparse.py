@@ -21,7 +21,7 @@ from marketorch.engine import distributed, optim
 from marketorch.engine.trainer import Trainer
 from marketorch.engine.update import Update, check_sparse
 from marketorch.errors import ConfigError
-from marketorch.models.sequential_transformer import SequentialTransformer
+from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
 from marketorch.tasks.recommendation import Recommendation
 
 HERE = Path(__file__)

@@ -176,7 +176,10 @@ def test_a_model_goes_without_what_it_started_from_but_not_without_its_code(tmp_
     assert portable(config | {"model": model})["model"]["weights"] is None
     named = model | {"weights": "DEFAULT"}
     assert portable(config | {"model": named})["model"] == named
-    text = {"_target_": "marketorch.models.pretrained_text.PretrainedText", "name": str(tmp_path)}
+    text = {
+        "_target_": "marketorch.models.texts.pretrained_text.PretrainedText",
+        "name": str(tmp_path),
+    }
     with pytest.raises(ConfigError, match="is a folder of this machine"):
         portable(config | {"model": text})
 

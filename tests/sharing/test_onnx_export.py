@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from marketorch import ConfigError, UserError, build, build_task, compose, load_run, train
-from marketorch.models.compact_detector import suppressed
+from marketorch.models.boxes.compact_detector import suppressed
 from marketorch.runs import Run
 from marketorch.sharing import onnx_export
 from marketorch.sharing.onnx_export import export_onnx, inputs, searchsorted, translated

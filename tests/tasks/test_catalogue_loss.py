@@ -11,7 +11,7 @@ from torch import Tensor
 
 from marketorch.data.ragged import Ragged
 from marketorch.errors import ConfigError
-from marketorch.models.recommender import Positives, VectorRecommender
+from marketorch.models.recommenders.base import Positives, VectorRecommender
 from marketorch.tasks.catalogue_loss import CatalogueLoss, full_softmax
 
 

@@ -14,7 +14,7 @@ from toy import fit
 from marketorch.data.boxes.source import DetectionData
 from marketorch.engine.evaluation import evaluate, predict_all
 from marketorch.metrics.detection import MeanAP, Presence, best_threshold, matched
-from marketorch.models.compact_detector import CompactDetector
+from marketorch.models.boxes.compact_detector import CompactDetector
 from marketorch.tasks.detection import NOTHING, Detection
 
 MODEL = partial(CompactDetector, widths=(8, 8, 16, 16), depth=(1, 1, 1), neck=16)

@@ -17,9 +17,9 @@ from marketorch.engine import optim
 from marketorch.engine.evaluation import predict_all
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError
-from marketorch.models.compact_cnn import CompactCNN
-from marketorch.models.linear_pixels import LinearPixels
-from marketorch.models.ngrams import Majority
+from marketorch.models.images.compact_cnn import CompactCNN
+from marketorch.models.images.linear_pixels import LinearPixels
+from marketorch.models.texts.ngrams import Majority
 from marketorch.tasks.image_classification import ImageClassification, soft_cross_entropy
 
 SCHEMA = {"classes": ["left", "right"], "class_counts": [4, 4], "channels": 1, "size": 16}

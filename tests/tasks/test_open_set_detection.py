@@ -21,7 +21,7 @@ from marketorch.data.synthetic.open_set_data import OpenSetData
 from marketorch.engine.evaluation import predict_all
 from marketorch.errors import DataError
 from marketorch.metrics.detection import Matching
-from marketorch.models.compact_detector import Found
+from marketorch.models.boxes.compact_detector import Found
 from marketorch.models.open_set_detector import OpenSetDetector
 from marketorch.tasks.open_set_detection import OpenSetDetection, by_brand, certainty, hits
 

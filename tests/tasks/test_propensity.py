@@ -19,11 +19,11 @@ from marketorch.engine import optim
 from marketorch.engine.evaluation import evaluate, predict_all
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError
-from marketorch.models.boosted_trees import BoostedTrees
-from marketorch.models.prior import Prior
-from marketorch.models.table_logistic import TableLogistic
-from marketorch.models.table_mlp import TableMLP
-from marketorch.models.tabm import TabM
+from marketorch.models.tables.boosted_trees import BoostedTrees
+from marketorch.models.tables.logistic import TableLogistic
+from marketorch.models.tables.mlp import TableMLP
+from marketorch.models.tables.prior import Prior
+from marketorch.models.tables.tabm import TabM
 from marketorch.tasks.propensity import Propensity
 
 LOOP = {"batch_size": 64, "device": torch.device("cpu"), "precision": "fp32"}

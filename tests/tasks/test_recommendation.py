@@ -22,10 +22,10 @@ from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError, DataError
 from marketorch.metrics.ranks import mean_ranks, ranks_among
 from marketorch.metrics.recommendation import Coverage, Popularity, RankMetric
-from marketorch.models import item_counts
-from marketorch.models.item_counts import Markov
-from marketorch.models.recommender import Positives, VectorRecommender
-from marketorch.models.sequential_transformer import SequentialTransformer
+from marketorch.models.recommenders import item_counts
+from marketorch.models.recommenders.base import Positives, VectorRecommender
+from marketorch.models.recommenders.item_counts import Markov
+from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
 from marketorch.prediction import predict_file
 from marketorch.tasks.catalogue_loss import CatalogueLoss, full_softmax
 from marketorch.tasks.recommendation import Recommendation

@@ -21,12 +21,12 @@ from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError, DataError
 from marketorch.metrics.uplift import UpliftAreas, UpliftProfit, policy_counts
 from marketorch.metrics.uplift_curves import areas, count, told
-from marketorch.models.boosted_trees import BoostedTrees
-from marketorch.models.doubly_robust import DRLearner
-from marketorch.models.table_logistic import TableLogistic
-from marketorch.models.table_mlp import TableMLP
-from marketorch.models.tabm import TabM
-from marketorch.models.uplift_learners import DragonNet, Everyone, SLearner, TLearner
+from marketorch.models.tables.boosted_trees import BoostedTrees
+from marketorch.models.tables.logistic import TableLogistic
+from marketorch.models.tables.mlp import TableMLP
+from marketorch.models.tables.tabm import TabM
+from marketorch.models.uplift.doubly_robust import DRLearner
+from marketorch.models.uplift.learners import DragonNet, Everyone, SLearner, TLearner
 from marketorch.prediction import first_rows, ranking
 from marketorch.runs import Run
 from marketorch.tasks.uplift import Uplift, effects

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from marketorch.models.tokenizer import WORDS
+from marketorch.models.texts.tokenizer import WORDS
 
 
 class Piece(NamedTuple):

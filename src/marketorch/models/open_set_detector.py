@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import MultiScaleRoIAlign
 
-from marketorch.models.compact_detector import CompactDetector, Found
+from marketorch.models.boxes.compact_detector import CompactDetector, Found
 
 CELLS = 7  # of a side of what is cut out of the pyramid
 FINE = 56  # pixels of a box that has as many cells on the finest of the grids, 8 pixels apart

@@ -15,7 +15,7 @@ from marketorch.engine.checkpoint import BEST
 from marketorch.engine.hub import push_to_hub
 from marketorch.engine.tracking import as_written, read_json, say, write_json
 from marketorch.errors import CheckpointError, ConfigError
-from marketorch.models.torchvision_weights import is_file
+from marketorch.models.images.torchvision_weights import is_file
 from marketorch.runs import CONFIG, find_run
 from marketorch.sharing.model_card import model_card
 

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from marketorch.data.boxes.dataset import GREY
 from marketorch.engine.task import Batch, Task
 from marketorch.errors import ConfigError
-from marketorch.models.compact_detector import CANDIDATES, CompactDetector
-from marketorch.models.pretrained_text import CheckpointTokenizer
-from marketorch.models.sequential_transformer import SequentialTransformer
-from marketorch.models.tokenizer import CLS, SubwordTokenizer
+from marketorch.models.boxes.compact_detector import CANDIDATES, CompactDetector
+from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
+from marketorch.models.texts.pretrained_text import CheckpointTokenizer
+from marketorch.models.texts.tokenizer import CLS, SubwordTokenizer
 from marketorch.runs import Run
 from marketorch.sharing.interpolation import Interpolation
 from marketorch.tasks.detection import Detection

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from marketorch.data.ragged import PAD, Ragged
 from marketorch.errors import ConfigError, closest
-from marketorch.models.recommender import Positives, VectorRecommender
+from marketorch.models.recommenders.base import Positives, VectorRecommender
 
 ROWS, CELLS = 64, 2**19  # least queries, and numbers, of a block of scores that exists at one time
 ALIGNED = 32  # a matrix whose rows are no multiple of this wide is multiplied at half the speed

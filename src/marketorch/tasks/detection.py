@@ -2,7 +2,7 @@
 
 A detector takes photos ``(B, 3, S, S)`` between 0 and 1 and has ``losses(images, boxes, labels)``,
 the sum of its losses and the weight to divide it by, and ``detections(images)``, the boxes it finds
-(see `marketorch.models.compact_detector.Found`). One that is not trained by gradient has
+(see `marketorch.models.boxes.compact_detector.Found`). One that is not trained by gradient has
 ``fit(train)`` in place of ``losses``. Photos come as bytes, letterboxed, and are varied in batches
 on the device.
 

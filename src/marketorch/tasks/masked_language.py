@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from marketorch.data.texts.source import TextDataset
 from marketorch.data.texts.tokens import TokenDataset
 from marketorch.engine.task import Batch, Predictions, Step, Task
-from marketorch.models.tokenizer import CLS, MASK, tokenise
+from marketorch.models.texts.tokenizer import CLS, MASK, tokenise
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection

@@ -1,7 +1,7 @@
 """Recommendation: which items of the whole catalogue a user takes next.
 
-A model (`marketorch.models.recommender`) reads histories and scores every item. One that is trained
-says which items its queries led to; one that is counted or solved has ``fit`` alone.
+A model (`marketorch.models.recommenders.base`) reads histories and scores every item. One that is
+trained says which items its queries led to; one that is counted or solved has ``fit`` alone.
 
 Ranking is over the full catalogue, without what the user has already taken. Where scores tie, an
 item has the mean rank of the tie: equal scores for all items are worth what chance is worth. Where
@@ -27,7 +27,7 @@ from marketorch.data.events.requests import Requests
 from marketorch.data.ragged import PAD
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.metrics.ranks import mean_ranks, ranks_among
-from marketorch.models.recommender import Recommender, VectorRecommender
+from marketorch.models.recommenders.base import Recommender, VectorRecommender
 from marketorch.tasks.catalogue_loss import CatalogueLoss
 
 if TYPE_CHECKING:

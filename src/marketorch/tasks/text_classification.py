@@ -1,8 +1,8 @@
 """Text classification: which of a few classes a text belongs to, how surely, and why.
 
-A text model brings a ``tokenizer`` (see `marketorch.models.tokenizer`), maps ``tokens (B, L)`` to
-logits ``(B, C)``, or to ``(B, K, C)`` for K members that are trained each with a loss of its own
-and mixed to predict, and may have ``fit(train)`` for what is learnt in closed form.
+A text model brings a ``tokenizer`` (see `marketorch.models.texts.tokenizer`), maps tokens
+``(B, L)`` to logits ``(B, C)``, or to ``(B, K, C)`` for K members that are trained each with a loss
+of its own and mixed to predict, and may have ``fit(train)`` for what is learnt in closed form.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from marketorch.data.texts.source import TextDataset
 from marketorch.data.texts.tokens import TokenDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
-from marketorch.models.tokenizer import tokenise
+from marketorch.models.texts.tokenizer import tokenise
 from marketorch.tasks.classification import Classification, cross_entropy
 from marketorch.tasks.telling import telling_words
 

@@ -1,7 +1,7 @@
 """Uplift: whom an e-mail, a coupon or a call changes, and which of several is best for whom.
 
 Data of an experiment are needed: customers were given one of A treatments or nothing, by lot. A
-learner (`marketorch.models.uplift_learners`) says how likely a customer is to act under each; the
+learner (`marketorch.models.uplift.learners`) says how likely a customer is to act under each; the
 uplift is what the best treatment adds to that. Nobody is ever seen with and without a treatment, so
 neither loss nor metric is of single customers: lists are measured by Qini and AUUC, with intervals,
 which on a few thousand customers are wide.
@@ -23,7 +23,7 @@ from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError, DataError
 from marketorch.metrics.uplift_curves import told
-from marketorch.models.uplift_learners import Learner, of_given
+from marketorch.models.uplift.learners import Learner, of_given
 from marketorch.tasks import uplift_figures as figures
 from marketorch.tasks.customers import CustomerTask, table_encoder
 

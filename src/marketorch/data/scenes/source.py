@@ -91,8 +91,8 @@ class SceneData:
     """Scenes for training; for validation and test, scenes or annotated photos.
 
     Args:
-        marks: folder of the marks to find, see `marketorch.data.scenes.marks.read_marks`; None: marks of
-            invented brands.
+        marks: folder of the marks to find, see `marketorch.data.scenes.marks.read_marks`; None:
+            marks of invented brands.
         distractors: folder of other marks, that are seen but not looked for; None: invented ones.
         backgrounds: folder of photos to put marks on, in which no such mark is seen; or annotations
             of photos in which there are some, whose other parts are taken. None: surfaces are

@@ -1,7 +1,8 @@
 """Reads tables of customers: text files with every column as text, Parquet with its own types.
 
 Text files are read by Arrow, not by `marketorch.data.reading`, which would write a second copy of
-each to disk and guess types that `marketorch.data.tables.columns` finds better, from training rows alone.
+each to disk and guess types that `marketorch.data.tables.columns` finds better, from training rows
+alone.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Models that score a catalogue for a user."""
