@@ -50,8 +50,8 @@ from marketorch.engine import optim
 from marketorch.engine.evaluation import evaluate
 from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, UserError, guard
+from marketorch.figures.plots import ACCENT, INK, QUIET, save
 from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
-from marketorch.plots import ACCENT, INK, QUIET, save
 from marketorch.tasks.recommendation import Recommendation
 
 EVENTS_PER_USER, BATCH_SIZE, NEGATIVES = 30, 64, 1024

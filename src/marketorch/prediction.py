@@ -16,7 +16,7 @@ from marketorch.engine.tracking import finite, say, table
 from marketorch.errors import ConfigError, DataError, closest
 from marketorch.runs import Run, load_run
 from marketorch.tasks.classification import Classification
-from marketorch.tasks.customers import CustomerTask
+from marketorch.tasks.tables import CustomerTask
 
 Row = dict[str, Any]
 TOLD = ("words", "reasons")  # columns that say why

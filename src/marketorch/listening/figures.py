@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from marketorch.figures.plots import ACCENT, INK, QUIET, blank, save
 from marketorch.listening.tables import ALL, BAD, GOOD
-from marketorch.plots import ACCENT, INK, QUIET, blank, save
 
 SHOWN = 10  # brands, and scenes, in a panel
 LINES = 5  # brands over time

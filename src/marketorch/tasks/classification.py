@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketorch import plots
 from marketorch.data.splits import UNLABELLED
 from marketorch.engine.task import Batch, Predictions, Row, Task
 from marketorch.errors import DataError
+from marketorch.figures import plots
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection

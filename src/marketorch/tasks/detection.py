@@ -26,7 +26,7 @@ from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.data.boxes.search import SIDES
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.errors import DataError
-from marketorch.tasks import detection_figures as figures
+from marketorch.figures import detection as figures
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection

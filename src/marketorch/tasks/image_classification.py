@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketorch import plots
 from marketorch.data.images.augmentation import Augmentation
 from marketorch.data.images.dataset import DecodedImages, ImageDataset
 from marketorch.data.splits import UNLABELLED
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
+from marketorch.figures import plots
 from marketorch.tasks.classification import Classification, log_class_weights
 
 SAMPLE = 5000  # images that the mean and the spread of the pixels are taken from

@@ -23,7 +23,7 @@ from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
 from marketorch.metrics.ranked_list import best_threshold
 from marketorch.tasks.classification import Classification, log_class_weights
-from marketorch.tasks.customers import CustomerTask, table_encoder
+from marketorch.tasks.tables import CustomerTask, table_encoder
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -143,7 +143,7 @@ class Propensity(CustomerTask, Classification):
 
     def figures(self, collected: Predictions, dataset: Any, folder: Path) -> Sequence[Path]:
         """Confusion, reliability, and of two classes what the ranked list gains and earns."""
-        from marketorch.tasks import propensity_figures as figures
+        from marketorch.figures import propensity as figures
 
         paths = list(super().figures(collected, dataset, folder))
         known = dataset.labels != UNLABELLED

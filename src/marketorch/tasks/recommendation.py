@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
-from marketorch import plots
 from marketorch.data.events.catalogue import Catalogue, Sizes
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.events.histories import HistoryDataset, numbered
 from marketorch.data.events.requests import Requests
 from marketorch.data.ragged import PAD
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
+from marketorch.figures import plots
 from marketorch.metrics.ranks import mean_ranks, ranks_among
 from marketorch.models.recommenders.base import Recommender, VectorRecommender
 from marketorch.tasks.catalogue_loss import CatalogueLoss

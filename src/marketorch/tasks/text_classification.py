@@ -18,9 +18,9 @@ from marketorch.data.texts.source import TextDataset
 from marketorch.data.texts.tokens import TokenDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
+from marketorch.explain.words import telling_words
 from marketorch.models.texts.tokenizer import tokenise
 from marketorch.tasks.classification import Classification, cross_entropy
-from marketorch.tasks.telling import telling_words
 
 
 class TextClassification(Classification):

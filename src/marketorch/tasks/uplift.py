@@ -22,10 +22,10 @@ from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError, DataError
+from marketorch.figures import uplift as figures
 from marketorch.metrics.uplift_curves import told
 from marketorch.models.uplift.learners import Learner, of_given
-from marketorch.tasks import uplift_figures as figures
-from marketorch.tasks.customers import CustomerTask, table_encoder
+from marketorch.tasks.tables import CustomerTask, table_encoder
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection

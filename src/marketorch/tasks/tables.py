@@ -10,7 +10,7 @@ from torch import Tensor
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.data.tables.encoding import EncodedCustomers, TableEncoder
 from marketorch.engine.task import Batch, Predictions, Row, Task
-from marketorch.tasks.reasons import LogOdds, strongest, weights
+from marketorch.explain.columns import LogOdds, strongest, weights
 
 
 class CustomerTask(Task):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from marketorch.figures.plots import ACCENT, INK, QUIET, blank, save
 from marketorch.metrics import uplift_curves as gain_curves
-from marketorch.plots import ACCENT, INK, QUIET, blank, save
 
 TENTHS = 10
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from marketorch.figures.plots import ACCENT, INK, QUIET, blank, save
 from marketorch.metrics.ranked_list import gains, profit_curve
-from marketorch.plots import ACCENT, INK, QUIET, blank, save
 
 
 def gains_and_lift(scores: Tensor, hits: Tensor, name: str, folder: Path) -> Path:

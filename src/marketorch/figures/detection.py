@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from marketorch.data.boxes.dataset import BoxDataset
-from marketorch.plots import ACCENT, INK, QUIET, blank, save
+from marketorch.figures.plots import ACCENT, INK, QUIET, blank, save
 
 TRUE, FALSE = "#3a9d5d", "#c0392b"
 SHOWN = 12  # photos in a gallery

@@ -1,0 +1,1 @@
+"""Why a model answered so: words, columns and places without which it would not."""
