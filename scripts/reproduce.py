@@ -23,8 +23,8 @@ import yaml
 
 from marketorch.command_line import arguments_or_help, split_option, whole_number
 from marketorch.config import check, compose, load, plain
+from marketorch.config.plain_yaml import read_plain
 from marketorch.errors import ConfigError, closest, guard
-from marketorch.plain_yaml import read_plain
 
 SCRIPTS = Path(__file__).parent
 NUMBER = r"(\d*\.?\d+)"

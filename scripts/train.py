@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from marketorch.command_line import split_option
-from marketorch.config import compose, load, run_main
+from marketorch.config import compose, load
+from marketorch.config.main import run_main
 from marketorch.errors import guard
 
 

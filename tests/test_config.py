@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from marketorch import config as configs
 from marketorch.config import build, check, compose, config_dir
+from marketorch.config.main import headline, help_text, run_main
 from marketorch.errors import ConfigError
 from marketorch.runs import build_task
 
@@ -139,10 +140,10 @@ def test_an_argument_that_the_file_does_not_list_can_be_set() -> None:
 
 
 def test_help_lists_every_experiment_with_what_it_is() -> None:
-    text = configs.help_text()
+    text = help_text()
     for path in (configs.config_dir() / "experiment").glob("*.yaml"):
         assert f"{path.stem} " in text
-        assert configs.headline(path) in text
+        assert headline(path) in text
 
 
 @pytest.mark.parametrize(
@@ -253,13 +254,13 @@ def test_a_value_that_cannot_be_read_is_refused(saved: Path) -> None:
 def test_an_unknown_flag_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", "--epochs=3"])
     with pytest.raises(ConfigError, match=r"Unknown flag --epochs=3; .* key=value"):
-        configs.run_main(lambda overrides: pytest.fail("it ran"))
+        run_main(lambda overrides: pytest.fail("it ran"))
 
 
 def test_overrides_reach_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[list[str]] = []
     monkeypatch.setattr(sys, "argv", ["train.py", "seed=3", "trainer.epochs=1"])
-    configs.run_main(calls.append)
+    run_main(calls.append)
     assert calls == [["seed=3", "trainer.epochs=1"]]
 
 
@@ -267,14 +268,14 @@ def test_a_sweep_runs_once_a_value(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     calls: list[list[str]] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["train.py", "-m", "seed=0,1", "trainer.epochs=1"])
-    configs.run_main(calls.append)
+    run_main(calls.append)
     assert calls == [["seed=0", "++trainer.epochs=1"], ["seed=1", "++trainer.epochs=1"]]
 
 
 def test_a_sweep_over_a_misspelt_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["train.py", "-m", "sede=0,1"])
     with pytest.raises(ConfigError, match=r"'sede'.*'seed'"):
-        configs.run_main(lambda overrides: pytest.fail("it ran"))
+        run_main(lambda overrides: pytest.fail("it ran"))
 
 
 @pytest.mark.parametrize(

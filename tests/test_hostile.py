@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from toy import Points, PointTask, fit
 
@@ -48,7 +49,15 @@ def run(sound: Path, tmp_path: Path) -> Path:
 SYSTEM = {"_target_": "os.system", "command": "touch exploded"}
 TARGETS = [
     *("os.system", "builtins.eval", "builtins.exec", "subprocess.run", "posix.system", ".", ""),
-    *("marketorch", "marketorch.", "marketorch.config", "marketorchestra.run", 3, None, ["a"]),
+    *(
+        "marketorch",
+        "marketorch.",
+        "marketorch.config.composition",
+        "marketorchestra.run",
+        3,
+        None,
+        ["a"],
+    ),
     "marketorch.runs.subprocess.run",  # by way of what one of our modules imports
     *("marketorch.runs.subprocess", "marketorch.engine.checkpoint.torch"),
     *("marketorch.data.scenes.marks.subprocess", "marketorch.data.scenes.marks.Image"),
@@ -56,7 +65,11 @@ TARGETS = [
     "marketorch.engine.tracking.write_json",  # ours, and would write a file anywhere
     "marketorch.engine.tracking.Tracker",
     *("marketorch.engine.files.write_atomically", "marketorch.engine.files.remove_left_over"),
-    *("marketorch.runs.train", "marketorch.config.build", "marketorch.targets.locate"),
+    *(
+        "marketorch.runs.train",
+        "marketorch.config.targets.build",
+        "marketorch.config.targets.locate",
+    ),
     *("marketorch.data.scenes.marks.read_marks", "marketorch.errors.fail"),
     "marketorch.engine.optim.set_lr.__globals__",
 ]
@@ -67,7 +80,7 @@ def test_a_target_that_is_not_for_a_config_is_refused(target: Any) -> None:
     node = {"_target_": target}
     for config in ({"model": node}, {"model": {"_partial_": True} | node}, {"model": [node]}):
         with pytest.raises(ConfigError, match="model"):
-            check(configs.OmegaConf.create(config))
+            check(OmegaConf.create(config))
     for own in (node, {"_partial_": True} | node):
         with pytest.raises(ConfigError):
             build(own)
@@ -95,7 +108,7 @@ def test_a_target_anywhere_in_a_config_is_refused(
 ) -> None:
     monkeypatch.chdir(run)
     config = configs.load(run / "config.yaml")
-    configs.OmegaConf.update(config, key, value, merge=False, force_add=True)
+    OmegaConf.update(config, key, value, merge=False, force_add=True)
     configs.save(config, run / "config.yaml")
     for attempt in (lambda: load_run(run), lambda: evaluate(run)):
         with pytest.raises(ConfigError, match=r"outside marketorch|expected a mapping"):

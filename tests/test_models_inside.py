@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from marketorch.config import build, check, compose, kinds
+from marketorch.config import build, check, compose
+from marketorch.config.composition import kinds
 from marketorch.errors import ConfigError
 from marketorch.models.tables.boosted_trees import BoostedTrees
 from marketorch.models.tables.tabm import TabM

@@ -22,7 +22,8 @@ from omegaconf import OmegaConf
 from pages import FENCE, PAGES, PRIVATE, blocks, commands, run, write_rows
 from PIL import Image
 
-from marketorch.config import check, locate
+from marketorch.config import check
+from marketorch.config.targets import locate
 from marketorch.data.events.source import EventData
 from marketorch.data.images.source import ImageData
 from marketorch.data.scenes.invented_marks import MARKS

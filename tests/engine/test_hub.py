@@ -10,9 +10,9 @@ from httpx import ConnectError
 from huggingface_hub.errors import LocalEntryNotFoundError
 
 from marketorch import CheckpointError, ConfigError, UserError, compose, load_run
+from marketorch.config.targets import locate
 from marketorch.engine import hub
 from marketorch.runs import find_run
-from marketorch.targets import locate
 
 
 class Snapshots:
@@ -117,7 +117,11 @@ def test_an_address_may_be_what_a_run_starts_from() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["marketorch.targets.import_module", "marketorch.runs.version", "marketorch.config.hydra"],
+    [
+        "marketorch.config.targets.import_module",
+        "marketorch.runs.version",
+        "marketorch.config.composition.hydra",
+    ],
 )
 def test_a_config_builds_only_what_marketorch_defines(target: str) -> None:
     with pytest.raises(ConfigError, match="only imports"):

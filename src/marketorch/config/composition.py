@@ -1,64 +1,32 @@
-"""Compose, check, build: the only module that imports hydra and omegaconf.
-
-`compose` turns command-line overrides into a config, `check` binds every ``_target_`` to the
-signature of what it names before anything is loaded, and `build` instantiates a node, for
-marketorch's own classes only.
-"""
+"""Configs: composed from the command line by hydra, or loaded from a run's config.yaml."""
 
 from __future__ import annotations
 
-import inspect
-import itertools
 import os
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from marketorch.annotated import check_kinds
+from marketorch.config.moved import with_current_targets
+from marketorch.config.plain_yaml import read_plain
 from marketorch.engine.files import write_atomically
 from marketorch.errors import ConfigError, closest
-from marketorch.plain_yaml import read_plain
-from marketorch.targets import Waiting, locate
 
 GROUPS = ("task", "model", "data", "optim", "trainer")
-FROM_OUTSIDE = {"run_dir", "seed", "schema", "model"}
-"""Arguments that the code, not the config, fills in."""
-HYDRA_FLAGS = ("-m", "--multirun", "-h", "--help", "-c", "--cfg", "-i", "--info", "--hydra-help")
-HELP = """Trains one experiment and leaves a run directory.
-
-  python scripts/train.py                                    the embedded demo, under two minutes
-  python scripts/train.py experiment=NAME [key=value …]      any experiment, any key changed
-  python scripts/train.py resume=RUN_DIR                     continue exactly where a run was cut
-  python scripts/train.py -m experiment=NAME seed=0,1,2      a sweep
-  torchrun --nproc-per-node 2 scripts/train.py …             several processes or GPUs
-
-== Experiments ==
-
-{experiments}
-
-== Groups and their options (choose with group=option) ==
-
-{groups}
-
-== The config of the embedded demo (override anything: trainer.epochs=2) ==
-
-{config}"""
 
 
 def config_dir() -> Path:
     """The project's ``configs`` folder (``$MARKETORCH_CONFIGS`` if set)."""
     return Path(
-        os.environ.get("MARKETORCH_CONFIGS", Path(__file__).resolve().parents[2] / "configs")
+        os.environ.get("MARKETORCH_CONFIGS", Path(__file__).resolve().parents[3] / "configs")
     )
 
 
@@ -125,8 +93,9 @@ def kinds(node: Any) -> list[Any]:
 
 
 def resolve(config: DictConfig) -> DictConfig:
-    """Returns the config with every interpolation replaced by its value."""
-    resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+    """Returns the config with its interpolations replaced by values, and targets that moved."""
+    values = with_current_targets(OmegaConf.to_container(config, resolve=True))
+    resolved = OmegaConf.create(values)
     assert isinstance(resolved, DictConfig)
     OmegaConf.set_struct(resolved, True)
     return resolved
@@ -234,119 +203,7 @@ def _keys(config: Any, prefix: str = "") -> Iterator[str]:
 # -- check ------------------------------------------------------------------------------------
 
 
-def check(config: DictConfig) -> None:
-    """Binds every ``_target_`` in the config to its signature.
-
-    Raises:
-        ConfigError: naming the config path of an unknown target, of a misspelt, missing or
-            superfluous argument, with the closest right name, or of a value of another kind.
-    """
-    for path, node in _targets(config):
-        target = locate(node["_target_"], path)
-        parameters = inspect.signature(target).parameters
-        names = [n for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
-        for key in map(str, node):
-            if key.startswith("_") or key in names:
-                continue
-            raise ConfigError(
-                f"{path}.{key}: {node['_target_']} takes no argument '{key}'."
-                f"{closest(key, names)} It takes: {', '.join(names)}."
-            )
-        check_kinds(target, plain(node), path)
-        if node.get("_partial_"):
-            continue
-        for name, parameter in parameters.items():
-            if parameter.default is parameter.empty and name not in {*node, *FROM_OUTSIDE}:
-                raise ConfigError(f"{path}.{name} is missing: {node['_target_']} needs it.")
-
-
-def _targets(config: Any, path: str = "") -> Iterator[tuple[str, DictConfig]]:
-    if isinstance(config, DictConfig):
-        if "_target_" in config:
-            yield path, config
-        name: Any
-        for name in config:
-            if OmegaConf.is_missing(config, name):
-                key = f"{path}.{name}".lstrip(".")
-                raise ConfigError(f"{key} is missing; set it: {key}=…")
-            yield from _targets(config[name], f"{path}.{name}".lstrip("."))
-    elif isinstance(config, ListConfig):
-        for place, item in enumerate(config):
-            yield from _targets(item, f"{path}[{place}]")
-
-
 # -- build ------------------------------------------------------------------------------------
 
 
-def build(node: Any, **arguments: Any) -> Any:
-    """Instantiates a config node; ``arguments`` are added to, and win over, its own.
-
-    A node with ``_partial_: true`` becomes a function that waits for the rest. What is built inside
-    a node, such as the model of a learner, is built first.
-    """
-    values = plain(node)
-    target = locate(values["_target_"])
-    own = {
-        key: build(value) if isinstance(value, dict) and "_target_" in value else value
-        for key, value in values.items()
-        if not key.startswith("_")
-    }
-    given = own | arguments
-    return Waiting(target, **given) if values.get("_partial_") else target(**given)
-
-
 # -- command line -----------------------------------------------------------------------------
-
-
-def run_main(function: Callable[[list[str]], object], name: str = "train") -> None:
-    """Runs ``function(overrides)`` of a script: once, or once a job of hydra's sweep (``-m``)."""
-    arguments = sys.argv[1:]
-    flags = [a for a in arguments if a.startswith("-")]
-    if not flags:
-        function(arguments)
-        return
-    unknown = [a for a in flags if a.partition("=")[0] not in HYDRA_FLAGS]
-    if unknown:
-        raise ConfigError(
-            f"Unknown flag {unknown[0]}; overrides are written key=value, without dashes."
-        )
-    if {"-h", "--help"} & set(flags):
-        print(help_text())
-        return
-    known = [*compose([], name), *_groups()]
-    for override in set(arguments) - set(flags):
-        key = override.lstrip("+~").partition("=")[0]
-        if key.partition(".")[0] not in known:
-            raise ConfigError(f"There is no config key '{key}'.{closest(key, known)}")
-    sys.argv[1:] = loosened(arguments)
-
-    def job(config: DictConfig) -> None:
-        function(list(HydraConfig.get().overrides.task))
-
-    hydra.main(version_base=None, config_path=str(config_dir()), config_name=name)(job)()
-
-
-def help_text() -> str:
-    """What ``train.py --help`` prints: the calls, the experiments, the groups and every key."""
-    experiments = [
-        f"  {path.stem:24} {headline(path)}"
-        for path in sorted((config_dir() / "experiment").glob("*.yaml"))
-    ]
-    groups = [
-        f"  {group:8} {', '.join(sorted(p.stem for p in (config_dir() / group).glob('*.yaml')))}"
-        for group in _groups()
-        if group != "experiment"
-    ]
-    return HELP.format(
-        experiments="\n".join(experiments),
-        groups="\n".join(groups),
-        config=OmegaConf.to_yaml(compose()),
-    )
-
-
-def headline(path: Path) -> str:
-    """The first sentence of a config file's leading comment."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    comments = itertools.takewhile(lambda line: line.startswith("#"), lines)
-    text = " ".join(c.lstrip("# ") for c in comments if not c.startswith("# @package"))
-    return text.partition(". ")[0].rstrip(".") + "."

@@ -8,6 +8,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from marketorch.config.composition import plain
 from marketorch.errors import ConfigError, closest
 
 ALLOWED = ("marketorch.",)
@@ -64,3 +65,20 @@ class Waiting(partial[Any]):
                 f"gives it {', '.join(added) or 'nothing'}: {error}."
             ) from error
         return super().__call__(*positional, **added)
+
+
+def build(node: Any, **arguments: Any) -> Any:
+    """Instantiates a config node; ``arguments`` are added to, and win over, its own.
+
+    A node with ``_partial_: true`` becomes a function that waits for the rest. What is built inside
+    a node, such as the model of a learner, is built first.
+    """
+    values = plain(node)
+    target = locate(values["_target_"])
+    own = {
+        key: build(value) if isinstance(value, dict) and "_target_" in value else value
+        for key, value in values.items()
+        if not key.startswith("_")
+    }
+    given = own | arguments
+    return Waiting(target, **given) if values.get("_partial_") else target(**given)
