@@ -28,8 +28,8 @@ OPTIONS += ("counts", "marks", "top")
 
 def main(arguments: list[str]) -> None:
     """Loads the run, predicts every row and writes or shows the result."""
-    from marketorch.prediction import predict_file  # with torch, which --help does not need
     from marketorch.runs import load_run
+    from marketorch.runs.prediction import predict_file  # with torch, which --help does not need
 
     values: dict[str, str | None] = {}
     for name in OPTIONS:

@@ -11,7 +11,10 @@ from marketorch.errors import guard
 def main(arguments: list[str]) -> None:
     """Trains what the overrides compose, or continues the run that ``resume=`` names."""
     with guard():
-        from marketorch.runs import find_resumable, train  # with torch, which --help does not need
+        from marketorch.runs import (
+            find_resumable,  # with torch, which --help does not need
+            train,  # with torch, which --help does not need
+        )
 
         resume, overrides = split_option(arguments, "resume")
         if resume is None:

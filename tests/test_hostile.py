@@ -21,9 +21,9 @@ from toy import Points, PointTask, fit
 from marketorch import CheckpointError, ConfigError, compose, evaluate, load_run, train
 from marketorch import config as configs
 from marketorch.config import build, check, load
-from marketorch.engine import hub
 from marketorch.engine.checkpoint import BEST, LAST, PREVIOUS
 from marketorch.errors import UserError
+from marketorch.runs import hub
 
 TINY = ["experiment=sentiment", "data.num_train=96", "data.num_validation=48", "data.num_test=48"]
 TINY += ["model.dim=16", "model.vocab_size=200", "trainer.batch_size=16", "trainer.max_steps=2"]
@@ -58,15 +58,15 @@ TARGETS = [
         None,
         ["a"],
     ),
-    "marketorch.runs.subprocess.run",  # by way of what one of our modules imports
-    *("marketorch.runs.subprocess", "marketorch.engine.checkpoint.torch"),
+    "marketorch.runs.provenance.subprocess.run",  # by way of what one of our modules imports
+    *("marketorch.runs.provenance.subprocess", "marketorch.engine.checkpoint.torch"),
     *("marketorch.data.scenes.marks.subprocess", "marketorch.data.scenes.marks.Image"),
-    "marketorch.engine.hub.push_to_hub",  # ours, and would send a folder away
+    "marketorch.runs.hub.push_to_hub",  # ours, and would send a folder away
     "marketorch.engine.tracking.write_json",  # ours, and would write a file anywhere
     "marketorch.engine.tracking.Tracker",
     *("marketorch.engine.files.write_atomically", "marketorch.engine.files.remove_left_over"),
     *(
-        "marketorch.runs.train",
+        "marketorch.runs.training.train",
         "marketorch.config.targets.build",
         "marketorch.config.targets.locate",
     ),

@@ -32,7 +32,7 @@ FLOORS = (  # of docs/design.md, the lowest first; rooms of one floor do not kno
     ("tasks",),
     ("config",),
     ("runs",),
-    ("prediction", "sharing"),
+    ("sharing",),
     ("listening",),
     ("app",),
     ("",),  # marketorch/__init__.py, the names of a notebook

@@ -15,7 +15,7 @@ from marketorch.data.images.source import ImageData
 from marketorch.data.reading import read_table
 from marketorch.data.texts.source import read_inputs
 from marketorch.errors import DataError
-from marketorch.prediction import first_rows
+from marketorch.runs.prediction import first_rows
 
 ORDERS = ["customer,sku", "Ann Lee,red cup", "Ann Lee,pot v1.5", "bob,pot v1.5"]
 

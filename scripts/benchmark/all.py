@@ -39,7 +39,7 @@ from marketorch.command_line import arguments_or_help, yes_or_no
 from marketorch.engine.files import write_atomically
 from marketorch.engine.tracking import read_json, say, table, write_json
 from marketorch.errors import CheckpointError, ConfigError, UserError, closest, guard
-from marketorch.runs import commit, versions
+from marketorch.runs.provenance import commit, versions
 
 RESULTS = Path(__file__).parents[2] / "RESULTS.md"
 START, END = "<!-- benchmarks -->", "<!-- /benchmarks -->"

@@ -33,7 +33,7 @@ from watched import Asked, Reader
 from marketorch import compose, load_run, train
 from marketorch import config as configs
 from marketorch.models.images.torchvision_weights import read as read_weights
-from marketorch.prediction import predict_file
+from marketorch.runs.prediction import predict_file
 from marketorch.sharing.hub_folder import export_hub
 
 FILES = [

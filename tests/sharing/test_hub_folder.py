@@ -13,7 +13,7 @@ from conftest import ROOT
 from small_runs import SHORT, TEXT_MODEL, train_small
 
 from marketorch import CheckpointError, ConfigError, compose, evaluate, load_run, train
-from marketorch.engine import hub
+from marketorch.runs import hub
 from marketorch.sharing.hub_folder import export_hub, portable, without_paths
 from marketorch.sharing.model_card import measured
 

@@ -26,7 +26,7 @@ from marketorch.models.recommenders import item_counts
 from marketorch.models.recommenders.base import Positives, VectorRecommender
 from marketorch.models.recommenders.item_counts import Markov
 from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
-from marketorch.prediction import predict_file
+from marketorch.runs.prediction import predict_file
 from marketorch.tasks.catalogue_loss import CatalogueLoss, full_softmax
 from marketorch.tasks.recommendation import Recommendation
 

@@ -27,8 +27,8 @@ from marketorch.models.tables.mlp import TableMLP
 from marketorch.models.tables.tabm import TabM
 from marketorch.models.uplift.doubly_robust import DRLearner
 from marketorch.models.uplift.learners import DragonNet, Everyone, SLearner, TLearner
-from marketorch.prediction import first_rows, ranking
 from marketorch.runs import Run
+from marketorch.runs.prediction import first_rows, ranking
 from marketorch.tasks.uplift import Uplift, effects
 
 LOOP: dict[str, Any] = {"batch_size": 64, "device": torch.device("cpu"), "precision": "fp32"}

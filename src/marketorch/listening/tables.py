@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from marketorch.listening.record import Record
-from marketorch.prediction import spelled
+from marketorch.runs.rows import spelled
 from marketorch.tasks.detection import counted
 
 ALL = "(all)"  # the row of all posts, or of all faces, below those of the brands

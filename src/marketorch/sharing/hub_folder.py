@@ -12,11 +12,11 @@ from typing import Any
 
 from marketorch import config as configs
 from marketorch.engine.checkpoint import BEST
-from marketorch.engine.hub import push_to_hub
 from marketorch.engine.tracking import as_written, read_json, say, write_json
 from marketorch.errors import CheckpointError, ConfigError
 from marketorch.models.images.torchvision_weights import is_file
-from marketorch.runs import CONFIG, find_run
+from marketorch.runs.hub import push_to_hub
+from marketorch.runs.loading import CONFIG, find_run
 from marketorch.sharing.model_card import model_card
 
 REPORT, CARD = "report.json", "README.md"

@@ -19,7 +19,7 @@ from marketorch.data.texts.source import TextDataset
 from marketorch.engine.resuming import changes
 from marketorch.engine.tracking import console, write_json
 from marketorch.engine.trainer import Trainer
-from marketorch.prediction import mentioning
+from marketorch.runs.prediction import mentioning
 
 COMMON = ["trainer.precision=fp32", "trainer.batch_size=16", "trainer.epochs=2"]
 COMMON += ["data.num_train=96", "data.num_validation=48", "data.num_test=48"]

@@ -11,8 +11,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from marketorch import CheckpointError, ConfigError, UserError, compose, load_run
 from marketorch.config.targets import locate
-from marketorch.engine import hub
-from marketorch.runs import find_run
+from marketorch.runs import find_run, hub
 
 
 class Snapshots:
@@ -119,7 +118,7 @@ def test_an_address_may_be_what_a_run_starts_from() -> None:
     "target",
     [
         "marketorch.config.targets.import_module",
-        "marketorch.runs.version",
+        "marketorch.runs.provenance.version",
         "marketorch.config.composition.hydra",
     ],
 )
