@@ -25,8 +25,8 @@ from marketorch.listening.folder import analyse_folder
 from marketorch.listening.listener import Listener
 from marketorch.listening.posts import Posts, read_posts
 from marketorch.listening.record import SCHEMA, from_json, read_records
-from marketorch.listening.report import answered
-from marketorch.listening.tables import laid_flat
+from marketorch.listening.report.brand_report import answered
+from marketorch.listening.report.tables import laid_flat
 
 UPLOADS = [
     "posts.csv",

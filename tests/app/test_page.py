@@ -29,7 +29,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 from marketorch.app.uploads import FILE  # noqa: E402
 from marketorch.data.synthetic.posts import write_posts  # noqa: E402
-from marketorch.listening.report import CAUTION  # noqa: E402
+from marketorch.listening.report.brand_report import CAUTION  # noqa: E402
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)

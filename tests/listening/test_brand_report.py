@@ -16,10 +16,10 @@ from PIL import Image
 
 from marketorch.errors import ConfigError, DataError
 from marketorch.listening import brand_report
-from marketorch.listening.figures import columns_over_time
 from marketorch.listening.record import record, to_table
-from marketorch.listening.report import CAUTION
-from marketorch.listening.tables import laid_flat, over_time, smiles, tone
+from marketorch.listening.report.brand_report import CAUTION
+from marketorch.listening.report.figures import columns_over_time
+from marketorch.listening.report.tables import laid_flat, over_time, smiles, tone
 
 ATTACK = '<script>alert("1")</script><img src=x onerror=alert(1)> {{ 7 * 7 }} \0 $\\frac{'
 EMOTIONS = ("happy", "sad")

@@ -26,7 +26,7 @@ from red_spots import TEXT, red_spot, reds
 
 from marketorch.listening import Listener, analyse_folder, brand_report, read_records, to_json
 from marketorch.listening.listener import KINDS
-from marketorch.listening.tables import FORMULA
+from marketorch.listening.report.tables import FORMULA
 from marketorch.tasks.detection import Detection
 
 NUMBER = 1000

@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from marketorch.listening.page import cell
+from marketorch.listening.report.page import cell
 
 ACCENT, ORANGE = "#2f6f8f", "#d98c3f"  # for and against
 STYLE = f"""

@@ -23,7 +23,7 @@ from marketorch.app.markup import ACCENT, STYLE, html
 from marketorch.app.runs import RECOMMENDER
 from marketorch.engine.tracking import console, say
 from marketorch.errors import ConfigError, UserError
-from marketorch.listening.report import CAUTION
+from marketorch.listening.report.brand_report import CAUTION
 
 HOST = "127.0.0.1"
 PORT = 7860

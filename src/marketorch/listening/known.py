@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from marketorch.listening.record import read_records
-from marketorch.listening.tables import laid_flat, seen_in
+from marketorch.listening.report.tables import laid_flat, seen_in
 
 
 def told_of_truth(table: Any, truth: str | Path) -> dict[str, float]:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from marketorch.figures.plots import ACCENT, INK, QUIET, blank, save
-from marketorch.listening.tables import ALL, BAD, GOOD
+from marketorch.listening.report.tables import ALL, BAD, GOOD
 
 SHOWN = 10  # brands, and scenes, in a panel
 LINES = 5  # brands over time

@@ -13,10 +13,10 @@ import pandas as pd
 from marketorch.engine.files import write_atomically
 from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError
-from marketorch.listening import figures, tables
-from marketorch.listening.page import cell, page
 from marketorch.listening.record import read_records
-from marketorch.listening.tables import Frames, laid_flat
+from marketorch.listening.report import figures, tables
+from marketorch.listening.report.page import cell, page
+from marketorch.listening.report.tables import Frames, laid_flat
 
 SHOWN = 20  # rows of a table on the page; its CSV has all
 LETTERS = 500  # of a caption on the page
