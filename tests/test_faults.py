@@ -1,4 +1,4 @@
-"""What a machine does to a run: signals, disks, clocks. The rest is caused by scripts/faults.py."""
+"""What a machine does to a run: signals, disks, clocks. The rest is caused by scripts/faults/faults.py."""
 
 from __future__ import annotations
 

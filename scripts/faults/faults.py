@@ -1,6 +1,6 @@
 """Breaks trainings on purpose, resumes them and compares: what is promised in docs/reliability.md.
 
-    python scripts/faults.py [kills=50] [seed=0] [only=kill,disk,…] [tasks=uplift,…]
+    python scripts/faults/faults.py [kills=50] [seed=0] [only=kill,disk,…] [tasks=uplift,…]
                              [output=faults.json]
 
 ``only`` picks faults, all of them if it is empty:
@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from machine_faults import FAULTS, Skipped
+from machine import FAULTS, Skipped
 from trainees import COMMON, PHASES, RECIPES, Marks, Trainee, differences, whole
 
 from marketorch.command_line import arguments_or_help, split_option, whole_number
