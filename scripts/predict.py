@@ -12,8 +12,7 @@ Customers are ranked by what is sought of them, or by a column of numbers, ``ran
 A classifier of faces takes a photo or a folder, a detector of brands a video as well (a frame every
 ``data.video_every`` seconds). ``draw=FOLDER`` writes the photos in which something was found, with
 what it is. ``also=RUN_DIR`` adds the answers of a second classifier (genuine or posed smiles, say).
-A detector counts each brand; ``counts=FILE`` writes that table, in the formats of ``output``. An
-open-set detector looks for the marks (SVG or PNG) in a folder of yours: ``marks=FOLDER``.
+A detector counts each brand; ``counts=FILE`` writes that table, in the formats of ``output``.
 Any other key=value overrides the run's config (data.text=body, say).
 """
 
@@ -23,7 +22,7 @@ from marketorch.command_line import arguments_or_help, split_option, whole_numbe
 from marketorch.errors import ConfigError, guard
 
 OPTIONS = ("run", "input", "output", "explain", "rank", "contains", "exclude", "also", "draw")
-OPTIONS += ("counts", "marks", "top")
+OPTIONS += ("counts", "top")
 
 
 def main(arguments: list[str]) -> None:
@@ -37,9 +36,6 @@ def main(arguments: list[str]) -> None:
     for name in ("run", "input"):
         if not (values[name] or "").strip():
             raise ConfigError(f"{name}=… is missing or empty. {__doc__}")
-    marks = values.pop("marks")
-    if marks is not None:
-        arguments = [*arguments, f'data.find="{marks}"']
     explain = whole_number("explain", values.pop("explain") or "5")
     top = whole_number("top", values.pop("top") or "0")
     predict_file(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import runpy
 import sys
 from typing import Any
 
 import pytest
-from conftest import ROOT
 from rich.console import Console
 
 from marketorch import command_line
@@ -46,16 +44,6 @@ def test_a_flag_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["evaluate.py", "--split", "run=x"])
     with pytest.raises(ConfigError, match="Unknown flag --split; options are written key=value"):
         command_line.arguments_or_help("")
-
-
-def test_predict_hands_a_folder_of_marks_to_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    main = runpy.run_path(str(ROOT / "scripts" / "predict.py"))["main"]
-    asked: list[Any] = []
-    monkeypatch.setattr(prediction, "predict_file", lambda *_, **options: asked.append(options))
-    monkeypatch.setattr(runs, "load_run", lambda run, more: asked.append((run, more)))
-    main(["run=a", "input=b", "marks=my marks", "data.size=64"])
-    assert asked[0] == ("a", ["data.size=64", 'data.find="my marks"'])
-    assert "marks" not in asked[1]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])

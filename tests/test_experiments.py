@@ -21,7 +21,6 @@ from marketorch.data.images.dataset import DecodedImages, ImageDataset
 from marketorch.data.ragged import Ragged
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
-from marketorch.data.synthetic.specimens import Specimen, sheets
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.data.texts.source import TextDataset
 from marketorch.engine.loading import Fetcher, Key
@@ -85,16 +84,12 @@ def images(config: DictConfig) -> tuple[ImageDataset, dict[str, Any]]:
 
 
 def photos() -> BoxDataset:
-    """Sixteen noisy squares with boxes of three classes, in every fourth none; and three marks."""
+    """Sixteen noisy squares with boxes of three classes, in every fourth none."""
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (16, 3, 64, 64), generator=generator, dtype=torch.uint8)
     corners = [64 * torch.rand(i % 4, 2, 2, generator=generator).sort(1).values for i in range(16)]
     labels = [torch.arange(i, i + len(own)) % 3 for i, own in enumerate(corners)]
-    data = DecodedBoxes(pixels, [own.flatten(1) for own in corners], labels)
-    parts = pixels[:3, :, :32, :32].permute(0, 2, 3, 1).numpy()
-    prints = [Specimen(part, (4, 4, 28, 28)) for part in parts]
-    data.shared = sheets(prints, torch.arange(3), 64) | {"mark_labels": torch.arange(3)}
-    return data
+    return DecodedBoxes(pixels, [own.flatten(1) for own in corners], labels)
 
 
 def customers(config: DictConfig) -> tuple[CustomerDataset, dict[str, Any]]:

@@ -27,8 +27,6 @@ STAGE = [f"pretrain_overrides={POLARITY}"]
 MEMBERS = ["model.members=2", "model.width=8"]
 FACES = ["model.width=4", "model.depth=[1,1]", "data.size=24", "task.augment.crop=22"]
 SCENES = ["data.num_train=16", "data.size=64"]
-OPEN_SET = [*SCENES, "data.num_validation=8", "data.held_out=0.5", "model.widths=[8,8,8,8]"]
-OPEN_SET += ["model.depth=[1,1,1]", "model.neck=8"]
 EVENTS = ["model.dim=16"]
 RECIPES = {
     "sentiment_sst2": [*TEXTS, *SHORT, *STAGE],
@@ -45,7 +43,6 @@ RECIPES = {
     "smile": [*FACES, *SHORT, f"pretrain_overrides={[*FACES, *SHORT]}"],
     "logo_from_marks": [*SCENES, *TINY_DETECTOR, *SHORT],
     "logo_flickrlogos27": [*SCENES, *TINY_DETECTOR, *SHORT],
-    "logo_open_set": [*OPEN_SET, *SHORT],
     "churn_telco": [*MEMBERS, *SHORT],
     "hundred_records": SHORT,
     "income_adult": [*MEMBERS, "model.bins=8", *SHORT],

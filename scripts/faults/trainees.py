@@ -40,7 +40,6 @@ SMALL_TEXT = ["model.dim=16", "model.depth=1", "model.vocab_size=200", "trainer.
 DETECTOR = ["model.widths=[8,8,8,8]", "model.depth=[1,1,1]", "model.neck=8", "data.size=64"]
 DETECTOR += ["trainer.batch_size=2", "data.num_test=0"]
 STAGE = ["task=masked_language", *COMMON, *SPLITS, *SMALL_TEXT]
-EMBEDDED = ("marks", "backgrounds", "test_marks", "test", "images")
 RECIPES = {
     "text_classification": [
         *("experiment=sentiment", *SPLITS, *SMALL_TEXT, "trainer.ema_decay=0.9"),
@@ -57,10 +56,6 @@ RECIPES = {
     "detection": [
         *("experiment=logo", *DETECTOR, "data.num_train=40", "data.num_validation=8"),
         "trainer.ema_decay=0.9",
-    ],
-    "open_set_detection": [
-        *("experiment=logo_open_set", *(f"data.{key}=null" for key in EMBEDDED), *DETECTOR),
-        *("data.num_train=40", "data.num_validation=6", "data.held_out=0.5"),
     ],
     "recommendation": [
         *("experiment=recommender", "data.num_users=320", "data.num_items=80"),

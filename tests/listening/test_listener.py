@@ -130,16 +130,6 @@ def test_a_photo_is_decoded_and_searched_once(
     assert sorted(seen) == ["find", "find", "open", "open"]
 
 
-def test_an_open_set_detector_is_told_what_to_look_for(
-    tiny_runs: Path, sees_red: None, scene: np.ndarray
-) -> None:
-    run = load_run(tiny_runs / "logo")
-    asked: list[int] = []
-    run.data.asking = lambda dataset: asked.append(len(dataset)) or dataset  # type: ignore[attr-defined]
-    assert len(Listener(logo=run).analyse(scene)["brands"]) == 1
-    assert asked == [1]
-
-
 def test_of_two_brands_at_one_place_the_surer_is_told() -> None:
     def box(brand: str, score: float, left: float) -> dict[str, Any]:
         return {"brand": brand, "score": score, "x1": left, "y1": 0.0, "x2": left + 10, "y2": 10.0}

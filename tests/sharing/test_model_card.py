@@ -80,7 +80,6 @@ def test_faces_have_what_no_picture_tells_consent_and_the_law(experiment: str) -
     [
         ("sentiment", "reads words, not intentions"),
         ("logo", "endorses"),
-        ("logo_open_set", "never trained on"),
         ("recommender", "ids of all items and of all users"),
         ("polarity_imdb", "probabilities say how sure"),
         ("propensity", "Denying anybody a service"),

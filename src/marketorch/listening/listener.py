@@ -168,8 +168,6 @@ class Listener:
         sizes = [(own.width, own.height) for own in seen.values()]
         squares = [own.square for own in seen.values() if own.square is not None]
         dataset: Any = squares_to_search(squares, sizes, [str(place) for place in seen])
-        if hasattr(run.data, "asking"):  # an open-set detector looks for the marks that it is given
-            dataset = run.data.asking(dataset)
         found: dict[int, list[Row]] = {place: [] for place in seen}
         for row in run.predict(dataset):
             if "score" in row:

@@ -114,40 +114,6 @@ class Presence(Metric):
         }
 
 
-class Matching(Metric):
-    """How many boxes are found at all, and how many of these are given the right class.
-
-    A box is found by the detection that overlaps it most, and by half at least, however unsure.
-    """
-
-    there: Tensor
-    framed: Tensor
-    named: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        for name in ("there", "framed", "named"):
-            self.add_state(name, torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
-
-    def update(self, found: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> None:
-        """Takes what `MeanAP` takes."""
-        for own, real in zip(unpadded(found), unpadded(true), strict=True):
-            self.there += len(real["labels"])
-            if not len(own["labels"]) or not len(real["labels"]):
-                continue
-            overlap, place = box_iou(own["boxes"], real["boxes"]).max(0)
-            framed = overlap >= 0.5
-            self.framed += framed.sum()
-            self.named += (framed & (own["labels"][place] == real["labels"])).sum()
-
-    def compute(self) -> dict[str, Tensor]:
-        """``recall_any_class``, and ``class_accuracy`` of the boxes that are found."""
-        return {
-            "recall_any_class": (self.framed / self.there.clamp_min(1)).float(),
-            "class_accuracy": (self.named / self.framed.clamp_min(1)).float(),
-        }
-
-
 def unpadded(batch: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     """One dictionary a photo, as torchmetrics reads them: ``(B, D, …)`` to B of ``(n, …)``."""
     kept = batch["labels"] >= 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 FILES = ["path", "test_path", "item_table", "user_table", "photos", "backgrounds", "crops"]
-FILES += ["marks", "test_marks", "distractors", "images", "validation", "test"]
+FILES += ["marks", "distractors", "images", "validation", "test"]
 """Arguments of data sources that name what they read."""
 
 
@@ -196,10 +196,6 @@ KINDS = {
     "TextClassification": TEXTS,
     "ImageClassification": IMAGES,
     "Detection": BRANDS,
-    "OpenSetDetection": BRANDS._replace(
-        does="finds marks in photos that it was never trained on, by pictures of them",
-        example="",
-    ),
     "Recommendation": ITEMS,
     "Propensity": CUSTOMERS,
     "Uplift": CUSTOMERS._replace(

@@ -53,8 +53,6 @@ class BoxDataset:
         sizes: their widths and heights ``(N, 2)``; None: those of the input.
 
     ``others`` are rows for inputs that there is nothing to predict on, e.g. unreadable files.
-    ``classes`` are what labels mean, where it is not what they mean in training, and ``shared`` is
-    what every batch holds besides.
     """
 
     def __init__(
@@ -72,8 +70,6 @@ class BoxDataset:
         self.sizes = torch.tensor([[side, side]] * len(images)) if sizes is None else sizes
         self.ids = ids
         self.others: list[Row] = []
-        self.classes: list[str] = []
-        self.shared: Batch = {}
 
     def __len__(self) -> int:
         return len(self.images)
@@ -87,11 +83,10 @@ class BoxDataset:
     def collate(self, examples: Sequence[Batch]) -> Batch:
         """A batch of examples."""
         rows: dict[str, list[Tensor]] = {name: [e[name] for e in examples] for name in examples[0]}
-        batch = {
+        return {
             name: padded(values, FILL[name]) if name in FILL else torch.stack(values)
             for name, values in rows.items()
         }
-        return batch | self.shared
 
     def in_photo(self, boxes: Tensor, place: int) -> Tensor:
         """Boxes ``(n, 4)`` in pixels of the input, in pixels of a photo, cut off at its edges."""

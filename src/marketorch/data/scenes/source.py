@@ -299,7 +299,7 @@ class SceneData:
     def _real(self, name: str, path: str) -> BoxDataset:
         """Annotated photos with the boxes of those classes that there are marks of."""
         data = self._photos(splits_in(path, "auto").get(name, path))
-        dataset, found, classes = data.split("train"), data.schema["classes"], self._names(name)
+        dataset, found, classes = data.split("train"), data.schema["classes"], self.classes
         assert dataset.labels is not None
         _check_names(classes, found, path)
         if extra := [name for name in found if name not in classes]:
@@ -311,10 +311,6 @@ class SceneData:
             dataset.labels[place] = own[own >= 0]
             dataset.boxes[place] = dataset.boxes[place][own >= 0]
         return dataset
-
-    def _names(self, name: str) -> list[str]:
-        """What the labels of a split mean."""
-        return self.classes
 
     def _photos(self, path: str) -> DetectionData:
         """All photos of some annotations, as one split."""

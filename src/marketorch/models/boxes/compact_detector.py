@@ -125,25 +125,17 @@ class CompactDetector(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits ``(B, A, K)`` and boxes ``(B, A, 4)`` in pixels, fp32."""
-        return self.heads(self.pyramid(images))
-
-    def heads(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """What `forward` returns, from the maps of the pyramid."""
         logits, reaches = [], []
         norms = iter(self.tower_norms)
-        for x, stride in zip(maps, self.strides, strict=True):
+        for x, stride in zip(self.pyramid(images), self.strides, strict=True):
             for convolution in self.tower:
                 x = F.relu(next(norms)(convolution(x)))
             logits.append(self.score_head(x).flatten(2))
             reaches.append(F.softplus(self.box_head(x).flatten(2).float()) * (2 * stride))
         reach = torch.cat(reaches, 2).transpose(1, 2)
-        points = self.points(maps)
+        points = grid_points(images.shape[-1], self.strides, images.device)
         boxes = torch.cat([points - reach[..., :2], points + reach[..., 2:]], 2)
         return torch.cat(logits, 2).transpose(1, 2).float(), boxes
-
-    def points(self, maps: Sequence[Tensor]) -> Tensor:
-        """Centres ``(A, 2)`` of the cells of all maps, in pixels."""
-        return grid_points(maps[0].shape[-1] * self.strides[0], self.strides, maps[0].device)
 
     # -- training -----------------------------------------------------------------------------
 
@@ -153,15 +145,10 @@ class CompactDetector(nn.Module):
         Args:
             boxes, labels: ``(B, G, 4)`` in pixels and ``(B, G)``; label -1 is padding.
         """
-        return self.losses_of(self.pyramid(images), boxes, labels)
-
-    def losses_of(
-        self, maps: Sequence[Tensor], boxes: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """What `losses` returns, from the maps of the pyramid."""
-        logits, predicted = self.heads(maps)
+        logits, predicted = self(images)
+        points = grid_points(images.shape[-1], self.strides, images.device)
         shares = logits.sigmoid().detach()
-        task = assign(shares, predicted.detach(), self.points(maps), boxes, labels, top=self.top)
+        task = assign(shares, predicted.detach(), points, boxes, labels, top=self.top)
         scores = varifocal_loss(logits, task.scores)
         total = task.scores.sum(2)  # (B, A): how good each point is for its box
         apart = generalized_box_iou_loss(predicted, task.boxes) * total
@@ -171,12 +158,8 @@ class CompactDetector(nn.Module):
 
     def detections(self, images: Tensor) -> Found:
         """What is found in images ``(B, 3, S, S)``, after suppression of repeats."""
-        return self.detections_of(self.pyramid(images))
-
-    def detections_of(self, maps: Sequence[Tensor]) -> Found:
-        """What `detections` returns, from the maps of the pyramid."""
-        logits, boxes = self.heads(maps)
-        inside = boxes.clamp(0, maps[0].shape[-1] * self.strides[0])
+        logits, boxes = self(images)
+        inside = boxes.clamp(0, images.shape[-1])
         return suppressed(inside, logits.sigmoid(), self.iou, self.num_detections)
 
 
