@@ -10,6 +10,8 @@ import pytest
 from marketorch.errors import ConfigError
 from marketorch.models.tokenizer import SubwordTokenizer
 
+pytestmark = pytest.mark.numbers
+
 FIT = """
 import sys
 from marketorch.models.tokenizer import SubwordTokenizer

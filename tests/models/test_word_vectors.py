@@ -11,6 +11,8 @@ from marketorch.models import word_vectors
 from marketorch.models.text_transformer import TextTransformer
 from marketorch.models.word_vectors import VectorBag, fit_head, leading_vectors, ppmi_vectors
 
+pytestmark = pytest.mark.numbers
+
 ANIMALS, TOOLS = range(4, 14), range(14, 24)
 
 
@@ -30,8 +32,10 @@ def test_words_of_one_topic_have_similar_vectors():
     assert within > likeness[4:14, 14:].mean() + 0.5
 
 
-def test_what_stands_in_no_pair_has_the_zero_vector():
+@pytest.mark.parametrize("exact_rows", [0, 1000])
+def test_what_stands_in_no_pair_has_the_zero_vector(monkeypatch, exact_rows):
     """The network normalises its rows, so what rounding leaves there would be blown up."""
+    monkeypatch.setattr(word_vectors, "EXACT_ROWS", exact_rows)
     texts, _ = corpus()
     vectors = ppmi_vectors(texts, 40, 8)
     assert vectors[[0, 1, 2, 3, *range(24, 40)]].abs().max() < 1e-6

@@ -82,7 +82,7 @@ def fit_head(head: nn.Linear, states: Tensor, labels: Tensor, inverse_penalty: f
 
     mean, std = states.mean(0), states.std(0).clamp_min(1e-6)
     model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=1000)
-    model.fit(((states - mean) / std).numpy(), labels.numpy())
+    model.fit(((states - mean) / std).double().numpy(), labels.numpy())
     weight = torch.from_numpy(model.coef_).float()
     bias = torch.from_numpy(model.intercept_).float()
     if len(weight) == 1:  # two classes share one regression
