@@ -2,7 +2,16 @@
 
 import pytest
 
-from marketorch.data.splits import evenly_spaced
+from marketorch.data.splits import evenly_spaced, stratified_cut
+
+
+@pytest.mark.parametrize("labels", [None, ["a"] * 100 + ["b"] * 100])
+def test_neighbours_of_a_block_stay_on_one_side(labels):
+    kept, cut = stratified_cut(range(200), labels, 0.25, block=5)
+    assert sorted(kept + cut) == list(range(200))
+    assert len(cut) == 50
+    for start in range(0, 200, 5):
+        assert len({row in set(cut) for row in range(start, start + 5)}) == 1
 
 
 @pytest.mark.parametrize(
