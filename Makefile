@@ -7,12 +7,13 @@ INSTALLED := $(VENV)/.installed
 TEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check clean
+.PHONY: help install demo test processors check clean
 
 help:
 	@echo "make install   create $(VENV) with everything in it (PYTHON=python3.12 picks another Python)"
 	@echo "make demo      train and evaluate the flagship models on embedded data, report on drawn posts"
 	@echo "make test      run the tests"
+	@echo "make processors   golden and repeatability tests with the kernels of other processors"
 	@echo "make check     formatting, lint, types and tests: what must pass before a commit"
 	@echo "make clean     remove caches and build outputs; runs/, data/ and $(VENV) stay"
 
@@ -33,6 +34,9 @@ demo: install
 
 test: install
 	@$(TEST)
+
+processors: install
+	@$(BIN)/python scripts/processors.py
 
 check: install
 	$(BIN)/ruff format --check .

@@ -22,11 +22,12 @@ ROOT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "golden"
 TINY_DETECTOR = ["model.widths=[8,8,8,8]", "model.depth=[1,1,1]", "model.neck=8"]
 TINY_DETECTOR += ["model.num_detections=9"]  # all of them are drawn when nothing is learnt yet
+THREADS = os.environ.get("TEST_THREADS", "1")  # set by scripts/processors.py alone
 CACHES = Path(tempfile.mkdtemp(prefix="marketorch-tests-"))
 
 # Set while conftest is imported: `datasets` and `transformers` read them when they are imported.
 os.environ |= {
-    "OMP_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": THREADS,
     "HF_HUB_OFFLINE": "1",
     "MARKETORCH_CACHE": str(CACHES / "marketorch"),
     "HF_HOME": str(CACHES / "huggingface"),
@@ -34,11 +35,17 @@ os.environ |= {
 }
 # Tests make the data they read; the user's own folder must not change what an example does.
 os.environ.pop("MARKETORCH_DATA", None)
-torch.set_num_threads(1)
+torch.set_num_threads(int(THREADS))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bless", action="store_true", help="rewrite tests/golden from this run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "golden" in getattr(item, "fixturenames", ()):
+            item.add_marker("numbers")
 
 
 def pytest_unconfigure() -> None:

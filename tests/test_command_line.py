@@ -12,8 +12,6 @@ from rich.console import Console
 from marketorch import command_line
 from marketorch.engine import tracking
 from marketorch.errors import ConfigError
-from marketorch.runs import prediction
-from marketorch.runs import training as runs
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

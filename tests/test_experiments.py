@@ -167,8 +167,9 @@ SMALL_CNN = ["model.width=4", "model.depth=[1,1]"]
 NETWORKS = {"emotion": SMALL_CNN, "scene": SMALL_CNN, "logo": TINY_DETECTOR}
 NETWORKS["uplift"] = ["model.model.members=2", "model.model.width=16"]
 NETWORKS["propensity"] = ["model.members=2", "model.width=8", "model.bins=8"]
-# In a detector, rounding may give a point to another box.
-TOLERANCE = {"logo": 3e-3}
+# In a detector, rounding may give a point to another box. A ReLU is so near zero in the golden run
+# of emotion that weights changed by 1e-7, or a pixel drawn a grey lighter, move losses by 1e-3.
+TOLERANCE = {"logo": 3e-3, "emotion": 3e-3}
 
 
 @pytest.mark.parametrize("experiment", FLAGSHIPS)

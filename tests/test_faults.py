@@ -1,4 +1,4 @@
-"""What a machine does to a run: signals, disks, clocks. The rest is caused by scripts/faults/faults.py."""
+"""What a machine does to a run: signals, disks, clocks. scripts/faults/ causes the rest."""
 
 from __future__ import annotations
 

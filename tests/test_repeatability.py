@@ -14,6 +14,8 @@ from toy import differing
 from marketorch import compose, train
 from marketorch.engine.tracking import finite
 
+pytestmark = pytest.mark.numbers
+
 SIZES = FLAGSHIPS | {
     # As they are drawn: whatever OpenCV draws, it has to draw it again.
     "logo": ["data.num_train=16", "data.num_validation=8", "data.size=64"],

@@ -29,6 +29,7 @@ from marketorch.engine import checkpoint, optim
 from marketorch.engine.loading import epoch_order
 from marketorch.engine.monitor import Monitor
 from marketorch.engine.trainer import Trainer
+from marketorch.engine.update import Update
 from marketorch.errors import ConfigError, DataError, NonFiniteError
 
 CHECKPOINTS = "checkpoints"
@@ -484,3 +485,19 @@ def test_frozen_parameters_stay(tmp_path: Path) -> None:
     trainer = Trainer(run_dir=tmp_path, device="cpu", precision="fp32", epochs=1)
     trainer.fit(task, Points(60), Points(8), optim.adamw)
     assert torch.equal(task.hidden.weight, before)
+
+
+def test_the_moving_average_is_short_at_first() -> None:
+    """Its decay rises from 2 / 11 towards ``ema_decay``, so that first weights are forgotten."""
+    module = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.zeros_(module.weight)
+    groups = [{"params": [module.weight], "peak_lr": 1.0}]
+    update = Update(module, lambda task: [torch.optim.SGD(groups, lr=1.0)], ema_decay=0.3)
+    assert update.ema is not None
+    expected, decays = 0.0, [2 / 11, 3 / 12, 0.3, 0.3]
+    for step, decay in enumerate(decays):
+        module.weight.grad = -torch.ones(1, 1)
+        update.add(torch.tensor(1.0))
+        update.apply(1.0, step)
+        expected = decay * expected + (1 - decay) * (step + 1)
+        assert update.ema["weight"].item() == pytest.approx(expected)

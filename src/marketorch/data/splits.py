@@ -53,6 +53,15 @@ def _blocks(rows: Sequence[int], labels: dict[int, str] | None, size: int) -> li
     return blocks
 
 
+def evenly_spaced(total: int, number: int) -> Tensor:
+    """At most ``number`` of the positions below ``total``, from first to last, int64.
+
+    In whole numbers: `torch.linspace` rounds by processor, and to cut that off moves a position.
+    """
+    number = min(number, total)
+    return torch.arange(number) * (total - 1) // max(number - 1, 1)
+
+
 def keep_labels(labels: Tensor, number: int, seed: int) -> Tensor:
     """Hides all but ``number`` of the labels ``(N,)``, stratified by class.
 

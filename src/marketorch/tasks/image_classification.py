@@ -17,7 +17,7 @@ from torch import Tensor
 
 from marketorch.data.images.augmentation import Augmentation
 from marketorch.data.images.dataset import DecodedImages, ImageDataset
-from marketorch.data.splits import UNLABELLED
+from marketorch.data.splits import UNLABELLED, evenly_spaced
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
 from marketorch.figures import plots
@@ -85,7 +85,7 @@ class ImageClassification(Classification):
 
     def prepare(self, train: ImageDataset) -> None:
         """Measures mean and spread of the training pixels; fits what has a closed form."""
-        places = torch.linspace(0, len(train) - 1, min(SAMPLE, len(train))).long()
+        places = evenly_spaced(len(train), SAMPLE)
         sample = torch.stack([train.images[i] for i in places.tolist()]).float() / 255
         self.mean = sample.mean((0, 2, 3))[:, None, None]
         self.std = sample.std((0, 2, 3))[:, None, None].clamp_min(1e-3)

@@ -121,3 +121,74 @@ def test_a_class_of_three_can_leak(tmp_path: Path, capsys: pytest.CaptureFixture
     pd.DataFrame(table).to_csv(tmp_path / "d.csv", index=False)
     assert CustomerData(path=str(tmp_path / "d.csv"), target="left").schema
     assert "third (AUROC 1.000)" in capsys.readouterr().out
+
+
+def said_of(path: Path, rows: int, often: float, **columns: Any) -> str:
+    """What is said of columns ``make(positive, draw)`` where a share ``often`` is positive."""
+    draw = np.random.default_rng(0)
+    left = np.arange(rows) < round(often * rows)
+    table = {"left": np.where(left, "yes", "no"), "x": draw.normal(size=rows)}
+    pd.DataFrame(table | {k: make(left, draw) for k, make in columns.items()}).to_csv(
+        path, index=False
+    )
+    whole: dict[str, Any] = {"validation_fraction": 0.0, "test_fraction": 0.0}
+    try:
+        assert CustomerData(path=str(path), target="left", leaks="error", **whole).schema
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def level(size: int, positive: float) -> Any:
+    """A level of ``size`` rows, of which a share is positive."""
+    inside = round(size * positive)
+    return lambda left, draw: np.where(
+        (left & (left.cumsum() <= inside)) | (~left & ((~left).cumsum() <= size - inside)),
+        "level",
+        "other",
+    )
+
+
+@pytest.mark.parametrize(("shift", "leaks"), [(1.70, False), (1.93, True)])
+def test_a_column_that_ranks_by_nine_tenths_is_a_leak(
+    tmp_path: Path, shift: float, leaks: bool
+) -> None:
+    """Normal values a ``shift`` apart have an AUROC of .885 and .914."""
+    said = said_of(
+        tmp_path / "d.csv",
+        40_000,
+        0.2,
+        number=lambda left, draw: shift * left + draw.normal(size=40_000),
+    )
+    assert ("number (AUROC" in said) == leaks
+
+
+@pytest.mark.parametrize(
+    ("size", "positive", "often", "rows", "leaks"),
+    [
+        (1000, 0.985, 0.2, 10_000, False),  # not pure enough
+        (1000, 0.995, 0.2, 10_000, True),
+        (90, 1.0, 0.2, 10_000, False),  # too few rows
+        (110, 1.0, 0.2, 10_000, True),
+        (180, 1.0, 0.2, 40_000, False),  # too small a share of the rows
+        (220, 1.0, 0.2, 40_000, True),
+        (1000, 1.0, 0.52, 10_000, False),  # a class that is common anyway
+        (1000, 1.0, 0.48, 10_000, True),
+    ],
+)
+def test_a_level_is_a_leak_if_it_is_pure_large_and_of_a_rare_class(
+    tmp_path: Path, size: int, positive: float, often: float, rows: int, leaks: bool
+) -> None:
+    said = said_of(tmp_path / "d.csv", rows, often, reason=level(size, positive))
+    assert ("'level' means one class" in said) == leaks
+
+
+def test_a_number_is_asked_in_fifty_bins(tmp_path: Path) -> None:
+    """Twenty-five bands that take turns: fewer bins would blur them."""
+    said = said_of(
+        tmp_path / "d.csv",
+        10_000,
+        0.48,
+        number=lambda left, draw: 2 * draw.integers(0, 12, 10_000) + ~left + draw.random(10_000),
+    )
+    assert "number (AUROC" in said

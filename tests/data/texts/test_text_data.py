@@ -428,3 +428,16 @@ def test_parquet_whose_text_is_none_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": texts}), tmp_path / "d.parquet")
     with pytest.raises(DataError, match=r"d\.parquet: column 'text' is damaged: .*Invalid UTF8"):
         read_inputs(str(tmp_path / "d.parquet"))
+
+
+def test_neighbours_of_a_block_stay_on_one_side_of_the_cut(tmp_path):
+    """Reviews of one film stand together and are nearly repeats: none may be on both sides."""
+    rows = rows_of(400, ["good"] * 200 + ["bad"] * 200)
+    own = {"validation_fraction": 0.25, "test_fraction": 0.25, "block": 10}
+    data = source(tmp_path / "d.csv", rows, **own)
+    side = {
+        text: name for name in ("train", "validation", "test") for text in data.split(name).texts
+    }
+    assert len(side) == 400
+    for start in range(0, 400, 10):
+        assert len({side[row["text"]] for row in rows[start : start + 10]}) == 1

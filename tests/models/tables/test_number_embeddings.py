@@ -136,3 +136,9 @@ def test_bins_survive_a_round_trip() -> None:
 def test_no_bins_are_an_error() -> None:
     with pytest.raises(ConfigError, match="0 bins"):
         PiecewiseLinear(3, 0)
+
+
+def test_a_quantile_between_two_values_is_settled_exactly():
+    """Of 30 values, every other 20th lies on a tie: rounding there would choose by processor."""
+    inner = [-(-(3 * k - 1) // 2) for k in range(1, 20)]
+    assert quantile_edges(torch.arange(30.0), 20).tolist() == [0, *inner, 29]

@@ -1,12 +1,18 @@
 """Word vectors and the classifier on their mean."""
 
+import numpy as np
+import pytest
 import torch
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from marketorch.data.ragged import Ragged
 from marketorch.data.texts.tokens import TokenDataset
+from marketorch.models.texts import word_vectors
 from marketorch.models.texts.text_transformer import TextTransformer
-from marketorch.models.texts.word_vectors import VectorBag, fit_head, ppmi_vectors
+from marketorch.models.texts.word_vectors import VectorBag, fit_head, leading_vectors, ppmi_vectors
+
+pytestmark = pytest.mark.numbers
 
 ANIMALS, TOOLS = range(4, 14), range(14, 24)
 
@@ -25,6 +31,31 @@ def test_words_of_one_topic_have_similar_vectors():
     likeness = vectors @ vectors.T
     within = likeness[4:14, 4:14].mean()
     assert within > likeness[4:14, 14:].mean() + 0.5
+
+
+@pytest.mark.parametrize("exact_rows", [0, 1000])
+def test_what_stands_in_no_pair_has_the_zero_vector(monkeypatch, exact_rows):
+    """The network normalises its rows, so what rounding leaves there would be blown up."""
+    monkeypatch.setattr(word_vectors, "EXACT_ROWS", exact_rows)
+    texts, _ = corpus()
+    vectors = ppmi_vectors(texts, 40, 8)
+    assert vectors[[0, 1, 2, 3, *range(24, 40)]].abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("exact_rows", [0, 1000])
+@pytest.mark.parametrize("strengths", [[9, 8, 7, 6, 5, 4], [9, 9, 9, 5, 5, 5]])
+def test_rounding_errors_do_not_turn_the_vectors(monkeypatch, exact_rows, strengths):
+    """Those of another processor are played by noise; the cut at 4 goes through a tie."""
+    monkeypatch.setattr(word_vectors, "EXACT_ROWS", exact_rows)
+    draw = np.random.default_rng(1)
+    left, _ = np.linalg.qr(draw.standard_normal((30, 6)))
+    right, _ = np.linalg.qr(draw.standard_normal((30, 6)))
+    table = left * strengths @ right.T
+    expected, _ = leading_vectors(csr_matrix(table), 4)
+    for _ in range(5):
+        noisy = csr_matrix(table + 1e-14 * draw.standard_normal(table.shape))
+        np.testing.assert_allclose(leading_vectors(noisy, 4)[0], expected, atol=1e-6)
+    np.testing.assert_allclose(expected.T @ expected, np.eye(4), atol=1e-9)
 
 
 def test_the_bag_knows_words_that_no_labelled_text_holds():

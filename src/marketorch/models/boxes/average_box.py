@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from marketorch.data.boxes.dataset import BoxDataset
+from marketorch.data.splits import evenly_spaced
 from marketorch.engine.loading import Fetcher, Key
 from marketorch.engine.task import Batch
 from marketorch.models.boxes.compact_detector import Found
@@ -66,7 +67,7 @@ def examples(train: BoxDataset, number: int) -> Iterator[Batch]:
 
     What is drawn when it is asked for is drawn as in a first epoch, the same each time.
     """
-    places = torch.linspace(0, len(train) - 1, min(number, len(train))).long().tolist()
+    places = evenly_spaced(len(train), number).tolist()
     fetcher = Fetcher(train)
     for start in range(0, len(places), AT_ONCE):
         yield fetcher[Key(0, 0, start // AT_ONCE, places[start : start + AT_ONCE])]

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from marketorch.data.splits import evenly_spaced
+
 WIDTH = 128  # of a descriptor
 MOST = 2_000  # keypoints of a photo, the strongest
 
@@ -55,8 +57,7 @@ def keypoints(image: Tensor, scale: float) -> Keypoints:
 def chosen(found: Keypoints, kept: Tensor, number: int) -> Keypoints:
     """Of the keypoints that are ``kept (P,)`` at most ``number``, evenly chosen."""
     rows = kept.nonzero()[:, 0]
-    if len(rows) > number:
-        rows = rows[torch.linspace(0, len(rows) - 1, number).long()]
+    rows = rows[evenly_spaced(len(rows), number)]
     return Keypoints(*(values[rows] for values in found))
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from marketorch.data.splits import evenly_spaced
 from marketorch.errors import ConfigError
 
 SAMPLE = 200_000  # rows that quantiles are taken from
@@ -48,8 +49,7 @@ class PiecewiseLinear(nn.Module):
 
     def fit(self, numbers: Tensor) -> None:
         """Places the edges of each column by its values in the rows of ``(N, F)``."""
-        places = torch.linspace(0, len(numbers) - 1, min(SAMPLE, len(numbers)), dtype=torch.float64)
-        rows = places.long()
+        rows = evenly_spaced(len(numbers), SAMPLE)
         for column, edges in zip(numbers.T, self.edges, strict=True):
             own = quantile_edges(column[rows], len(edges) - 1)
             edges.copy_(torch.cat([own, own[-1:].expand(len(edges) - len(own))]))
@@ -78,7 +78,9 @@ def quantile_edges(values: Tensor, bins: int) -> Tensor:
         for _ in range(CAPPINGS):
             weights = weights.clamp_max(float(weights.sum()) / bins)
         places = (weights.cumsum(0) - weights / 2) / weights.sum()
-        inner = torch.searchsorted(places, torch.linspace(0, 1, bins + 1).double()[1:-1])
+        # Exact, as ties are frequent: the last bit of `linspace` depends on the processor.
+        shares = torch.arange(1, bins, dtype=torch.float64) / bins
+        inner = torch.searchsorted(places, shares)
         edges = torch.cat([edges[:1], edges[inner], edges[-1:]])
     return edges[edges.diff(prepend=edges[:1] - 1) > NARROWEST]
 

@@ -94,7 +94,7 @@ class PairwiseLogistic(nn.Module):
         self.pieces.fit(numbers)
         design, scales = self._design(numbers, categories)
         model = LogisticRegression(C=1.0, max_iter=self.max_iter)
-        model.fit(design, train.labels[known].numpy())
+        model.fit(design.astype(np.float64), train.labels[known].numpy())
         weight, self.bias = coefficients(model, len(self.bias))
         sizes = [self.slopes.shape[1], self.bends.shape[1], self.num_levels, len(self.first)]
         parts = (weight * torch.from_numpy(scales)).split(sizes, dim=1)

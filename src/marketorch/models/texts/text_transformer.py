@@ -50,7 +50,7 @@ class TextTransformer(nn.Module):
     Args:
         num_classes: 0 leaves out the head: `encode` is all there is.
         vocab_size: rows of the embedding; the fitted vocabulary has at most so many entries.
-        tokenizer: ``word``, ``wordpiece`` or ``bpe``.
+        tokenizer: ``word`` or ``bpe``.
         lowercase: fold case.
         max_length: tokens kept of a text, the first two thirds and the last third.
         window: tokens the transformer reads of these, likewise; the n-grams read them all.

@@ -8,11 +8,11 @@ Every tokenizer offers ``fitted``, ``fit(texts)``, ``encode(texts)``, ``words(te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 
 from marketorch.data.cache import cached
@@ -41,10 +41,10 @@ def tokenise(tokenizer: Any, texts: Sequence[str]) -> Ragged:
 
 
 class SubwordTokenizer(nn.Module):
-    """Word, word-piece or byte-pair vocabulary of at most ``size`` entries.
+    """Word or byte-pair vocabulary of at most ``size`` entries, a function of the texts.
 
     Args:
-        kind: ``word``, ``wordpiece`` or ``bpe``.
+        kind: ``word`` or ``bpe``.
         size: largest number of entries, the four special ones included.
         lowercase: fold case.
         max_length: longer texts keep their first two thirds and last third of so many tokens.
@@ -56,8 +56,8 @@ class SubwordTokenizer(nn.Module):
         self, *, kind: str = "bpe", size: int = 8000, lowercase: bool = True, max_length: int = 256
     ) -> None:
         super().__init__()
-        if kind not in ("word", "wordpiece", "bpe"):
-            raise ConfigError(f"model.tokenizer is '{kind}'; expected word, wordpiece or bpe.")
+        if kind not in ("word", "bpe"):
+            raise ConfigError(f"model.tokenizer is '{kind}'; expected word or bpe.")
         self.kind, self.size, self.lowercase, self.max_length = kind, size, lowercase, max_length
         self.tokenizer: Tokenizer | None = None
 
@@ -69,12 +69,8 @@ class SubwordTokenizer(nn.Module):
     def fit(self, texts: Sequence[str]) -> None:
         """Learns the vocabulary from training texts."""
         tokenizer = self._untrained()
-        trainer_of = {
-            "word": trainers.WordLevelTrainer,
-            "wordpiece": trainers.WordPieceTrainer,
-            "bpe": trainers.BpeTrainer,
-        }[self.kind]
-        trainer = trainer_of(
+        trainer_of = {"word": trainers.WordLevelTrainer, "bpe": trainers.BpeTrainer}
+        trainer = trainer_of[self.kind](
             vocab_size=self.size, special_tokens=SPECIAL, min_frequency=2, show_progress=False
         )
         tokenizer.train_from_iterator(texts, trainer)
@@ -82,11 +78,7 @@ class SubwordTokenizer(nn.Module):
 
     def _untrained(self) -> Tokenizer:
         """Markup becomes a space; words, digits, contractions and punctuation are cut apart."""
-        model_of: dict[str, Callable[..., models.Model]] = {
-            "word": models.WordLevel,
-            "wordpiece": models.WordPiece,
-            "bpe": models.BPE,
-        }
+        model_of = {"word": models.WordLevel, "bpe": models.BPE}
         tokenizer = Tokenizer(model_of[self.kind](unk_token="[UNK]"))
         steps = [
             normalizers.Replace(Regex(r"<[^>]{1,20}>"), " "),
@@ -100,8 +92,6 @@ class SubwordTokenizer(nn.Module):
         tokenizer.pre_tokenizer = pre_tokenizers.Split(
             Regex(WORDS), behavior="removed", invert=True
         )
-        if self.kind == "wordpiece":
-            tokenizer.decoder = decoders.WordPiece()
         return tokenizer
 
     def encode(self, texts: Sequence[str]) -> Ragged:

@@ -18,6 +18,10 @@ from marketorch.data.ragged import Ragged
 from marketorch.data.texts.tokens import TokenDataset
 from marketorch.models.texts.tokenizer import MASK
 
+EXACT_ROWS = 1000  # an exact SVD of so many words takes a second
+SPARE = 10  # vectors found beyond those asked for, without which power iterations are far off
+TIE = 1e-8  # of the largest singular value: closer ones are not told apart by rounding errors
+
 
 class VectorBag(nn.Module):
     """Class logits from the mean word vector of a text; for a few labels among many plain texts.
@@ -79,7 +83,7 @@ def fit_head(head: nn.Linear, states: Tensor, labels: Tensor, inverse_penalty: f
 
     mean, std = states.mean(0), states.std(0).clamp_min(1e-6)
     model = LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=1000)
-    model.fit(((states - mean) / std).numpy(), labels.numpy())
+    model.fit(((states - mean) / std).double().numpy(), labels.numpy())
     weight = torch.from_numpy(model.coef_).float()
     bias = torch.from_numpy(model.intercept_).float()
     if len(weight) == 1:  # two classes share one regression
@@ -93,12 +97,12 @@ def ppmi_vectors(
 ) -> Tensor:
     """Vectors ``(vocab_size, dim)`` of unit standard deviation; special tokens stay near zero.
 
+    They are a function of the texts, whatever the processor: see `leading_vectors`.
+
     Args:
         window: how far apart two tokens of a pair may be; nearer pairs count more.
         smoothing: exponent on the context's frequency, which tames rare contexts.
     """
-    from sklearn.utils.extmath import randomized_svd
-
     counts = _cooccurrence(tokens, vocab_size, window)
     totals = np.asarray(counts.sum(1)).ravel()
     context = totals**smoothing / (totals**smoothing).sum()
@@ -107,9 +111,33 @@ def ppmi_vectors(
     positive = information > 0
     places = (pairs.row[positive], pairs.col[positive])
     table = csr_matrix((information[positive], places), shape=(vocab_size, vocab_size))
-    left, strength, _ = randomized_svd(table, dim, n_iter=2, random_state=0)
+    left, strength = leading_vectors(table, dim)
     vectors = left * np.sqrt(strength)
     return torch.from_numpy(vectors / vectors[MASK + 1 :].std()).float()
+
+
+def leading_vectors(table: csr_matrix, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Left singular vectors ``(V, dim)`` of a float64 table, and the singular values ``(dim,)``.
+
+    Exact up to `EXACT_ROWS`; beyond, from two power iterations on a fixed random start, which in
+    float64 is the same answer to some ten digits on every processor. A singular vector has no
+    sign, and equal singular values share a subspace without axes of its own. Both are settled by
+    fixed random directions: the basis of a subspace is their projection, made orthonormal.
+    """
+    from sklearn.utils.extmath import randomized_svd
+
+    if table.shape[0] <= EXACT_ROWS:
+        left, strength, _ = np.linalg.svd(table.toarray())
+    else:
+        left, strength, _ = randomized_svd(
+            table, dim + SPARE, n_oversamples=0, n_iter=2, random_state=0
+        )
+    directions = np.random.default_rng(0).standard_normal(left.shape)
+    steps = strength[:-1] - strength[1:] > TIE * strength[0]
+    for group in np.split(np.arange(len(strength)), np.flatnonzero(steps) + 1):
+        basis, triangle = np.linalg.qr(left[:, group].T @ directions[:, group])
+        left[:, group] @= basis * np.sign(triangle.diagonal())
+    return left[:, :dim], strength[:dim]
 
 
 def _cooccurrence(tokens: Ragged, vocab_size: int, window: int) -> csr_matrix:
@@ -117,11 +145,11 @@ def _cooccurrence(tokens: Ragged, vocab_size: int, window: int) -> csr_matrix:
     values = tokens.values.numpy()
     text = np.repeat(np.arange(len(tokens)), tokens.lengths.numpy())
     word = values > MASK
-    counts = csr_matrix((vocab_size, vocab_size), dtype=np.float32)
+    counts = csr_matrix((vocab_size, vocab_size))
     for distance in range(1, window + 1):
         first, second = slice(None, -distance), slice(distance, None)
         near = (text[first] == text[second]) & word[first] & word[second]
-        weight = np.full(int(near.sum()), (window + 1 - distance) / window, np.float32)
+        weight = np.full(int(near.sum()), (window + 1 - distance) / window)
         places = (values[first][near], values[second][near])
         counts = counts + csr_matrix((weight, places), shape=counts.shape)
     return counts + counts.T
