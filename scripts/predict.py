@@ -1,52 +1,75 @@
 """Predicts: python scripts/predict.py run=RUN_DIR input=FILE|TEXT [output=FILE] [explain=5].
 
-``output`` is .jsonl, .csv or .parquet; without it a table is printed. ``rank=CLASS`` sorts by that
-class's probability (a triage list), ``contains=TEXT`` keeps the rows that mention TEXT, ``top=N``
-keeps the first N. A recommender takes ``input="260 1196"`` (a history of items), ``input=user:42``
-(a user of the log), ``input=item:260`` (what goes with an item) or an event log, and
-``exclude="1 2"``, items never to recommend; ``top=N`` are then the first N items for each user.
-Ids that have blanks stand between commas: ``input="red cup, blue cup"``.
-
-Customers are ranked by what is sought of them, or by a column of numbers, ``rank=COLUMN``.
-
-A classifier of faces takes a photo or a folder, a detector of brands a video as well (a frame every
-``data.video_every`` seconds). ``draw=FOLDER`` writes the photos in which something was found, with
-what it is. ``also=RUN_DIR`` adds the answers of a second classifier (genuine or posed smiles, say).
-A detector counts each brand; ``counts=FILE`` writes that table, in the formats of ``output``.
+``output`` is .jsonl, .csv or .parquet; without it a table is printed. ``top=N`` keeps the first N
+rows, or the first N items for each user. ``rank=NAME`` sorts by the probability of a class (a
+triage list), the score of its detections, or a column of numbers. ``also=RUN_DIR`` adds the answers
+of a second classifier (genuine or posed smiles beside emotions, say). ``draw=FOLDER`` writes the
+photos in which something was found, with what it is. ``counts=FILE`` writes how often each class
+was found, in the formats of ``output``. What else a run can be asked depends on its data:
+``python scripts/predict.py run=RUN_DIR --help`` says what ``input`` may be and lists its options,
+such as ``contains=TEXT`` of texts and ``exclude="1 2"`` of a recommender.
 Any other key=value overrides the run's config (data.text=body, say).
 """
 
 from __future__ import annotations
 
 from marketorch.command_line import arguments_or_help, split_option, whole_number
-from marketorch.errors import ConfigError, guard
+from marketorch.errors import ConfigError, closest, guard
 
-OPTIONS = ("run", "input", "output", "explain", "rank", "contains", "exclude", "also", "draw")
-OPTIONS += ("counts", "top")
+OPTIONS = ("input", "output", "explain", "rank", "also", "draw", "counts", "top")
 
 
 def main(arguments: list[str]) -> None:
     """Loads the run, predicts every row and writes or shows the result."""
+    # With torch, which --help does not need.
     from marketorch.runs import load_run
-    from marketorch.runs.prediction import predict_file  # with torch, which --help does not need
+    from marketorch.runs.options import RunOptions, read_options
+    from marketorch.runs.prediction import predict_file
 
-    values: dict[str, str | None] = {}
-    for name in OPTIONS:
-        values[name], arguments = split_option(arguments, name)
-    for name in ("run", "input"):
-        if not (values[name] or "").strip():
-            raise ConfigError(f"{name}=… is missing or empty. {__doc__}")
-    explain = whole_number("explain", values.pop("explain") or "5")
-    top = whole_number("top", values.pop("top") or "0")
+    path, arguments = required("run", arguments)
+    source, arguments = required("input", arguments)
+    run_options = RunOptions(path)
+    values: dict[str, str] = {}
+    for name in (*OPTIONS, *run_options.of_data):
+        value, arguments = split_option(arguments, name)
+        values |= {} if value is None else {name: value}
+    check_overrides(arguments, (*OPTIONS, *run_options.of_data), list(run_options.config))
+    explain = whole_number("explain", values.pop("explain", "5"))
+    top = whole_number("top", values.pop("top", "0"))
+    own = {name: values.pop(name) for name in run_options.of_data if name in values}
+    own = read_options(run_options.source.inputs, own)
     predict_file(
-        load_run(values.pop("run") or "", arguments),
-        values.pop("input") or "",
-        explain=explain,
-        top=top or None,
-        **values,
+        load_run(path, arguments), source, explain=explain, top=top or None, **values, **own
     )
+
+
+def required(name: str, arguments: list[str]) -> tuple[str, list[str]]:
+    """Takes an option that must be there out of the arguments."""
+    value, others = split_option(arguments, name)
+    if not (value or "").strip():
+        raise ConfigError(f"{name}=… is missing or empty. {__doc__}")
+    return str(value), others
+
+
+def check_overrides(arguments: list[str], options: tuple[str, ...], keys: list[str]) -> None:
+    """Refuses what is neither an option of the run nor a key of its config."""
+    for argument in arguments:
+        name = argument.partition("=")[0].lstrip("+~")
+        if name.partition(".")[0] not in keys:
+            raise ConfigError(
+                f"{name}=…: this run has no such option and its config no such key."
+                f"{closest(name, [*options, *keys])} Options: {', '.join(options)}."
+            )
+
+
+def run_help(arguments: list[str]) -> str:
+    """What a run can be asked for, if one is named."""
+    from marketorch.runs.options import RunOptions
+
+    path, _ = split_option(arguments, "run")
+    return RunOptions(path).help() if path else ""
 
 
 if __name__ == "__main__":
     with guard():
-        main(arguments_or_help(__doc__))
+        main(arguments_or_help(__doc__, run_help))

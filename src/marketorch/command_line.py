@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from marketorch.errors import ConfigError
 
 
-def arguments_or_help(usage: str) -> list[str]:
-    """The arguments of a script that takes ``key=value`` alone; ``--help`` prints its ``usage``."""
+def arguments_or_help(usage: str, more: Callable[[list[str]], str] | None = None) -> list[str]:
+    """The arguments of a script that takes ``key=value`` alone; ``--help`` prints its ``usage``.
+
+    Args:
+        more: what else is printed, by the other arguments.
+    """
     arguments = sys.argv[1:]
     flags = [a for a in arguments if a.startswith("-")]
     if {"-h", "--help"} & set(flags):
-        print(usage.strip())
+        others = [a for a in arguments if a not in flags]
+        print("\n\n".join(filter(None, (usage.strip(), more(others) if more else ""))))
         raise SystemExit(0)
     if flags:
         raise ConfigError(f"Unknown flag {flags[0]}; options are written key=value.")

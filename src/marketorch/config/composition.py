@@ -69,20 +69,29 @@ def _compose_choices(name: str, overrides: list[str]) -> DictConfig:
         if group != "experiment"
     }
     others = [o for o in overrides if not any(o in part for part in inside.values())]
-    alone: dict[str, DictConfig] = {}
+    alone: dict[str, Any] = {}
     if inside:
         own = hydra.compose(name, overrides=others)
         for group, part in inside.items():
-            option = hydra.compose(name, overrides=["~experiment", *part])[group]
-            if kinds(own[group]) != kinds(option):
-                alone[group] = option
+            option = hydra.compose(name, overrides=["~experiment", *part])
+            if kinds(own[group]) != kinds(option[group]):
+                brought = [key for key in BROUGHT.get(group, ()) if not _sets(others, key)]
+                alone |= {key: option[key] for key in (group, *brought)}
             else:
                 others += part
     config = hydra.compose(name, overrides=others)
     OmegaConf.set_struct(config, False)
-    for group, option in alone.items():
-        config[group] = option
+    for key, value in alone.items():
+        config[key] = value
     return config
+
+
+def _sets(overrides: Sequence[str], key: str) -> bool:
+    return any(override.lstrip("+~").startswith(f"{key}=") for override in overrides)
+
+
+BROUGHT = {"task": ("baselines",)}
+"""Keys of the whole config that the options of a group set besides their own."""
 
 
 def kinds(node: Any) -> list[Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from torch import Tensor, nn
 
 from marketorch.engine import distributed
-from marketorch.errors import DataError
+from marketorch.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -127,6 +127,53 @@ class Task(nn.Module):
     def figures(self, collected: Predictions, dataset: Any, folder: Path) -> Sequence[Path]:
         """Draws pictures of a whole evaluated split into ``folder``; returns their paths."""
         return []
+
+    # -- what predict.py, export.py and listening ask; the defaults are for tasks without it -----
+
+    card: Any = None
+    """What a model card says of every model of the task (`marketorch.tasks.card.TaskCard`)."""
+    classes: Sequence[str] = ()
+    """Names of the classes, by which rows can be ranked."""
+    rank_by: str | None = None
+    """The class or the column of numbers that rows are ranked by unless another is named."""
+    explanation: str | None = None
+    """The column of a row that holds what ``explain`` asks for: dicts, each with a ``weight``."""
+    compares: bool = False
+    """Whether rows have a ``label`` and ``p_…`` columns, so that a second run can answer too."""
+    summarises: bool = False
+    """Whether the task has a `summary`."""
+
+    def summary(self, rows: Sequence[Row]) -> list[Row]:
+        """A table of what all ``rows`` hold together, such as how often each class is in them."""
+        return []
+
+    def first(self, rows: Sequence[Row], number: int) -> list[Row]:
+        """The best ``number`` of ranked rows."""
+        return list(rows[:number])
+
+    def table(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows as a flat table, for the terminal, CSV and Parquet."""
+        return list(rows)
+
+    def check_readable(self, dataset: Any, where: str) -> None:
+        """Raises ConfigError, which begins with ``where``, if the model cannot read a data set."""
+
+    def answers_about(self, source: DataSource) -> str | None:
+        """What of a post it answers about: ``text``, ``photo``, ``face`` or ``brands``; or nothing.
+
+        Args:
+            source: where the data of the run come from.
+        """
+        return None
+
+    def export(self, source: DataSource) -> Any:
+        """The function that is exported, a `marketorch.tasks.exports.ExportedFunction`.
+
+        Raises:
+            ConfigError: there is none for this task, or for its model.
+        """
+        model = type(getattr(self, "model", None)).__name__
+        raise ConfigError(f"{type(self).__name__} by {model} has no exported function.")
 
 
 def prepare(task: Task, train: Any) -> None:

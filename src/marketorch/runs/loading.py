@@ -14,7 +14,7 @@ from marketorch.config import DictConfig
 from marketorch.engine import checkpoint, distributed
 from marketorch.engine.evaluation import predict_all
 from marketorch.engine.hardware import lay_out
-from marketorch.engine.task import Dataset, DataSource, Task
+from marketorch.engine.task import DataSource, Row, Task
 from marketorch.errors import CheckpointError, closest
 
 CONFIG, DONE = "config.yaml", "DONE"
@@ -42,17 +42,23 @@ class Run:
             "num_workers": trainer.get("num_workers", 0),
         }
 
-    def predict(self, inputs: Dataset | str | Sequence[str], *, explain: int = 0) -> list[dict]:
-        """Predicts a file, a text, a list of texts or a raw data set; one row an example."""
-        dataset = self._read(inputs)
+    def predict(self, inputs: Any, *, explain: int = 0, **options: Any) -> list[Row]:
+        """Predicts whatever the run's data source can read, or a raw data set; a row an example.
+
+        Args:
+            inputs: what the source's ``inputs`` reads, or a data set as it gives.
+            explain: how many reasons to name for each answer.
+            options: of the source's ``inputs``.
+        """
+        dataset = self._read(inputs, options)
         if not len(dataset):
             return list(getattr(dataset, "others", []))
         predictions = predict_all(self.task, self.task.encode(dataset), **self.loop)
         return self.task.rows(predictions, dataset, explain=explain)
 
-    def _read(self, inputs: Any) -> Any:
+    def _read(self, inputs: Any, options: dict[str, Any]) -> Any:
         if isinstance(inputs, (str, Path)):
-            return self.data.inputs(str(inputs))
+            return self.data.inputs(str(inputs), **options)
         if isinstance(inputs, Sequence) and inputs and isinstance(inputs[0], str):
             kind: Any = type(self.data.inputs(inputs[0]))
             return kind(list(inputs))

@@ -3,115 +3,93 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from marketorch.engine import distributed
 from marketorch.engine.task import Row
 from marketorch.engine.tracking import say
-from marketorch.errors import ConfigError, DataError, closest
+from marketorch.errors import ConfigError, closest
 from marketorch.runs.loading import Run, load_run
-from marketorch.runs.rows import TOLD, WRITERS, counts_any, show, write
-from marketorch.tasks.classification import Classification
-from marketorch.tasks.tables import CustomerTask
+from marketorch.runs.options import check_options
+from marketorch.runs.rows import FORMATS, counts_any, show, write
 
-EXPLAINED = (Classification, CustomerTask)
+SHOWN = 20  # rows on the terminal
 
 
 def predict_file(
     run: Run,
-    source: str,
+    source: Any,
     *,
     output: str | None = None,
     explain: int = 0,
     rank: str | None = None,
-    contains: str | None = None,
-    exclude: str | None = None,
+    top: int | None = None,
     also: str | None = None,
     draw: str | None = None,
     counts: str | None = None,
-    top: int | None = None,
+    **options: Any,
 ) -> list[Row]:
     """Predicts every row of ``source``; see scripts/predict.py for the options.
 
-    A data set that has ``draw(rows, folder)`` can be drawn, a task that has ``counts(rows)`` counts
-    what it has found.
+    Args:
+        options: of the ``inputs`` of the run's data source.
 
     Raises:
-        ConfigError: ``rank`` names no class, ``output`` or ``counts`` no known format, ``contains``
-            asks for text where there is none, ``draw`` for photos, ``counts`` for detections or
-            ``also`` for what does not answer the same question.
+        ConfigError: ``rank`` names no class, ``output`` or ``counts`` no known format, or the
+            task or the data of the run have not what ``also``, ``counts``, ``draw`` or one of
+            ``options`` asks for.
         DataError: ``source`` cannot be read, or no row is left.
     """
-    count = check_files(run, output, counts)
+    check_files(run, output, counts)
+    check_options(run.data.inputs, options)
     started = time.perf_counter()
-    dataset = asked_for(run.data.inputs(source), contains, exclude)
+    dataset: Any = run.data.inputs(source, **options)
     if draw:
-        check_drawing(dataset, source, draw)
+        check_drawing(dataset, str(source), draw)
     other = second_run(also, run, dataset) if also else None
-    rank = rank or getattr(run.task, "rank", None)
+    rank = rank or run.task.rank_by
     with distributed.process_group(run.device):
         every = run.predict(dataset, explain=0 if top else explain)  # dear: for what is shown
         if other:
-            every = with_answers_of(other, dataset, every)
+            every = with_second_answers(other, dataset, every)
         main = distributed.is_main()
     if not main:
         return every
-    rows = first_rows(run, dataset, every, rank, top, explain) if rank or top else every
+    rows = best_rows(run, dataset, every, rank, top, explain) if rank or top else every
     seconds = time.perf_counter() - started
     if output:
-        write(rows, output)
+        write(rows, output, run.task.table)
     else:
-        show(rows[:20])
-    if count:
-        tell_counts(count(every), counts)
+        show(run.task.table(rows[:SHOWN]))
+    if run.task.summarises:
+        report_summary(run.task.summary(every), counts)
     if draw:
         say(f"drawn     {len(dataset.draw(every, Path(draw))):,} photos in {draw}")
-    rate = (
-        f"{len(dataset):,} examples in {seconds:.1f} s ({len(dataset) / max(seconds, 1e-9):,.0f}/s)"
-    )
+    rate = len(dataset) / max(seconds, 1e-9)
     written = ", ".join(filter(None, (output, counts)))
-    say(rate + (f" → {written}" if written else ""))
+    arrow = f" → {written}" if written else ""
+    say(f"{len(dataset):,} examples in {seconds:.1f} s ({rate:,.0f}/s){arrow}")
     return rows
 
 
-def check_files(
-    run: Run, output: str | None, counts: str | None
-) -> Callable[[Sequence[Row]], list[Row]] | None:
-    """Returns what counts the run's rows, if they can be counted.
-
-    Raises:
-        ConfigError: a file's format is none that is written, or ``counts`` is asked in vain.
-    """
+def check_files(run: Run, output: str | None, counts: str | None) -> None:
+    """Raises ConfigError if a file has another format, or the task has nothing to count."""
     for option, file in {"output": output, "counts": counts}.items():
-        if file and Path(file).suffix not in WRITERS:
-            raise ConfigError(f"{option}={file}: expected one of {', '.join(WRITERS)}.")
-    count: Callable[[Sequence[Row]], list[Row]] | None = getattr(run.task, "counts", None)
-    if counts and count is None:
-        raise ConfigError(f"counts={counts}: only what a detector finds can be counted.")
-    return count
+        if file and Path(file).suffix not in FORMATS:
+            raise ConfigError(f"{option}={file}: expected one of {', '.join(FORMATS)}.")
+    if counts and not run.task.summarises:
+        task = type(run.task).__name__
+        raise ConfigError(f"counts={counts}: {task} has no summary of its rows to write.")
 
 
-def asked_for(dataset: Any, contains: str | None, exclude: str | None) -> Any:
-    """The examples that hold a text, if one is given, and without some items, if any are."""
-    if contains:
-        dataset = mentioning(dataset, contains)
-    if exclude:
-        if not hasattr(dataset, "without"):
-            raise ConfigError(f"exclude={exclude}: only items of a recommender can be excluded.")
-        dataset = dataset.without(exclude)
-    return dataset
-
-
-def tell_counts(totals: list[Row], file: str | None) -> None:
-    """Writes counts, if a file is given, and shows those of what was found."""
+def report_summary(summary: list[Row], file: str | None) -> None:
+    """Writes a summary, if a file is given, and shows its rows that count anything."""
     if file:
-        write(totals, file)
-    if seen := [row for row in totals if counts_any(row)]:
-        show(seen[:20], "counts")
+        write(summary, file)
+    if counted := [row for row in summary if counts_any(row)]:
+        show(counted[:SHOWN], "counts")
 
 
 def check_drawing(dataset: Any, source: str, draw: str) -> None:
@@ -121,7 +99,7 @@ def check_drawing(dataset: Any, source: str, draw: str) -> None:
     """
     if not hasattr(dataset, "draw"):
         raise ConfigError(
-            f"draw={draw}: only faces in photos can be drawn, or brands that a detector finds."
+            f"draw={draw}: only photos can be drawn in which something is found, not these inputs."
         )
     folder, origin = Path(draw).resolve(), Path(source).resolve()
     if folder.exists() and not folder.is_dir():
@@ -142,20 +120,16 @@ def second_run(path: str, run: Run, dataset: Any) -> Run:
     """
     other = load_run(path)
     kinds = [type(one.task).__name__ for one in (other, run)]
-    if not isinstance(run.task, Classification) or kinds[0] != kinds[1]:
+    if not run.task.compares or kinds[0] != kinds[1]:
         raise ConfigError(
             f"also={path}: two classifiers of one kind can answer side by side; found {kinds[0]} "
             f"beside {kinds[1]}."
         )
-    schema, images = other.task.schema, getattr(dataset, "images", None)
-    wanted = [schema.get("channels"), schema.get("size"), schema.get("size")]
-    if isinstance(images, Tensor) and list(images.shape[1:]) != wanted:
-        found = list(images.shape[1:])
-        raise ConfigError(f"also={other.directory}: it reads images of {wanted}, not of {found}.")
+    other.task.check_readable(dataset, f"also={other.directory}")
     return other
 
 
-def with_answers_of(run: Run, dataset: Any, rows: list[Row]) -> list[Row]:
+def with_second_answers(run: Run, dataset: Any, rows: list[Row]) -> list[Row]:
     """Rows with the label and the probabilities of a second run, called by its name."""
     name, answers = run.config.name, run.predict(dataset)
     more = [
@@ -168,37 +142,26 @@ def with_answers_of(run: Run, dataset: Any, rows: list[Row]) -> list[Row]:
     return [row | extra for row, extra in zip(rows, more, strict=True)]
 
 
-def mentioning(dataset: Any, text: str) -> Any:
-    """The examples that hold ``text``, of a data set that has texts."""
-    if not hasattr(dataset, "containing"):
-        raise ConfigError(f"contains={text}: these examples hold no text to search.")
-    kept = dataset.containing(text)
-    if not len(kept):
-        raise DataError(f"contains={text}: none of {len(dataset):,} rows mentions it.")
-    return kept
-
-
-def first_rows(
+def best_rows(
     run: Run, dataset: Any, every: list[Row], rank: str | None, top: int | None, explain: int
 ) -> list[Row]:
-    """The ``top`` rows, ranked if a class is named, with reasons if any are asked for.
+    """The ``top`` rows, ranked if there is something to rank by, and explained if that is asked.
 
-    Of recommendations it is the ``top`` items of each row.
+    Explanations are dear, so they are made for these rows alone.
     """
-    places = list(range(len(every)))
+    task, places = run.task, list(range(len(every)))
     if rank:
-        places = ranking(every, rank, getattr(run.task, "classes", ()))
-    if "items" in every[0]:
-        return [
-            {name: own[:top] if isinstance(own, list) else own for name, own in row.items()}
-            for row in every
-        ]
-    places = places[:top] if top else places
+        places = ranking(every, rank, task.classes)
     rows = [every[place] for place in places]
-    if explain and top and isinstance(run.task, EXPLAINED) and hasattr(dataset, "select"):
-        asked = run.predict(dataset.select(places), explain=explain)
-        reasons = [{name: own[name] for name in TOLD if name in own} for own in asked]
-        rows = [row | own for row, own in zip(rows, reasons, strict=True)]
+    if top:
+        rows = task.first(rows, top)
+        if explain and task.explanation:
+            explained = run.predict(dataset.select(places[:top]), explain=explain)
+            name = task.explanation
+            rows = [
+                row | {name: own[name]} if name in own else row
+                for row, own in zip(rows, explained, strict=True)
+            ]
     return [{"rank": i} | row for i, row in enumerate(rows, start=1)] if rank else rows
 
 

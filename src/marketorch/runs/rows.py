@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from marketorch.engine.task import Row
 from marketorch.engine.tracking import finite, table
 
-TOLD = ("words", "reasons")  # columns that say why
 
-
-def spelled(told: list[Row]) -> str:
-    """Telling words or columns on one line: the sign says for or against the prediction."""
-    return ", ".join(f"{'+' if one['weight'] >= 0 else '−'}{_reason(one)}" for one in told)
+def spelled(reasons: list[Row]) -> str:
+    """Words or columns with a weight on one line: the sign says for or against the prediction."""
+    return ", ".join(f"{'+' if one['weight'] >= 0 else '−'}{_reason(one)}" for one in reasons)
 
 
 def _reason(one: Row) -> str:
@@ -26,19 +26,12 @@ def _reason(one: Row) -> str:
 
 
 def flat(row: Row) -> Row:
-    """A row with what is told as text."""
-    return row | {name: spelled(row[name]) for name in TOLD if name in row}
+    """A row whose explanations, lists of dicts with a ``weight``, are text."""
+    return {name: spelled(cell) if _explains(cell) else cell for name, cell in row.items()}
 
 
-def unrolled(row: Row) -> list[Row]:
-    """A row a recommended item instead of a row a user."""
-    lists = [row[name] for name in ("items", "titles", "scores") if name in row]
-    names = ["item", *(["title"] if "titles" in row else []), "score"]
-    own = {name: value for name, value in row.items() if not isinstance(value, list)}
-    return [
-        own | {"rank": rank} | dict(zip(names, values, strict=True))
-        for rank, values in enumerate(zip(*lists, strict=True), start=1)
-    ]
+def _explains(cell: Any) -> bool:
+    return isinstance(cell, list) and all(isinstance(o, dict) and "weight" in o for o in cell)
 
 
 def counts_any(row: Row) -> bool:
@@ -47,9 +40,7 @@ def counts_any(row: Row) -> bool:
 
 
 def show(rows: list[Row], title: str = "predictions") -> None:
-    """Prints rows as a table."""
-    if "items" in rows[0]:
-        rows = [one for row in rows for one in unrolled(row)]
+    """Prints flat rows as a table."""
     every = dict.fromkeys(name for row in rows for name in row)
     names = [name for name in every if not name.startswith("p_")]
     body = []
@@ -68,21 +59,21 @@ def _write_jsonl(rows: list[Row], path: Path) -> None:
             file.write(json.dumps(finite(row), ensure_ascii=False) + "\n")
 
 
-def _flat(rows: list[Row]) -> pd.DataFrame:
-    if "items" in rows[0]:
-        return pd.DataFrame([one for row in rows for one in unrolled(row)])
-    return pd.DataFrame([flat(row) for row in rows])
-
-
 WRITERS = {
-    ".jsonl": _write_jsonl,
-    ".csv": lambda rows, path: _flat(rows).to_csv(path, index=False),
-    ".parquet": lambda rows, path: _flat(rows).to_parquet(path, index=False),
+    ".csv": lambda frame, path: frame.to_csv(path, index=False),
+    ".parquet": lambda frame, path: frame.to_parquet(path, index=False),
 }
+FORMATS = (".jsonl", *WRITERS)
 
 
-def write(rows: list[Row], file: str) -> None:
-    """Writes rows in the format that the file's name ends in, one of `WRITERS`."""
+def write(rows: list[Row], file: str, flatten: Callable[[list[Row]], list[Row]] = list) -> None:
+    """Writes rows in the format that the file's name ends in, one of `FORMATS`.
+
+    Args:
+        flatten: makes flat rows of nested ones, for tables; JSON lines stay nested.
+    """
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    WRITERS[path.suffix](rows, path)
+    if path.suffix == ".jsonl":
+        return _write_jsonl(rows, path)
+    WRITERS[path.suffix](pd.DataFrame([flat(row) for row in flatten(rows)]), path)

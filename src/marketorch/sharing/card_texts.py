@@ -1,4 +1,4 @@
-"""Sentences of model cards that no run records: licences of data, uses, misuses, people."""
+"""Sentences of model cards that no run records: licences and limits of data, faces."""
 
 from __future__ import annotations
 
@@ -21,28 +21,6 @@ class Source(NamedTuple):
     name: str
     licence: str
     limits: tuple[str, ...] = ()
-
-
-class Kind(NamedTuple):
-    """What is said of all models of a task.
-
-    Args:
-        tag: the hub's word for the task, if it has one.
-        does: completes *a model that …*.
-        intended: a paragraph on what it is good for.
-        misuse: sentences on what it must not be used for.
-        reveals: a paragraph on what of the training data is in the files.
-        example: what `Run.predict` is called with, as code.
-        people: sentences on those whom it is used on.
-    """
-
-    tag: str | None
-    does: str
-    intended: str
-    misuse: tuple[str, ...]
-    reveals: str
-    example: str = ""
-    people: tuple[str, ...] = ()
 
 
 RESEARCH = "for research; ask its authors about anything else."
@@ -95,123 +73,3 @@ FACES = (
     "reasons; elsewhere, Article 50(3) wants people to be told. Other countries have laws of "
     "their own. This is no legal advice.",
 )
-WORDS = (
-    "The vocabulary is in the checkpoint, and with it words of the training texts. If these are "
-    "confidential, so is the checkpoint."
-)
-OTHER = Kind(
-    None,
-    "solves a task of its own",
-    "What it was trained for, on data like those it was trained on.",
-    ("Decisions about people that nobody looks at.",),
-    "",
-)
-TEXTS = Kind(
-    "text-classification",
-    "tells which of a few classes a text belongs to",
-    "Reading many texts of the kind it was trained on: triage, trends, a first look that a person "
-    "checks. The probabilities say how sure it is; `explain` says which words told.",
-    (
-        "Judging a person by what they wrote, or acting on a single text without reading it.",
-        "Texts of another kind or language than those it learnt from.",
-        "Irony, quotations and what is left unsaid: it reads words, not intentions.",
-    ),
-    WORDS,
-    '["A text."]',
-)
-IMAGES = Kind(
-    "image-classification",
-    "tells which of a few classes an image belongs to",
-    "Sorting many pictures of the kind it was trained on, with a person who looks at what matters. "
-    "The probabilities say how sure it is.",
-    (
-        "Identifying people, or judging them by how they look.",
-        "Pictures of another kind than those it learnt from.",
-    ),
-    "",
-    '"photo.jpg"',
-)
-BRANDS = Kind(
-    "object-detection",
-    "finds brands in photos and says where they are",
-    "Counting how often brands are seen in photos and videos that you may process: sponsoring, "
-    "shelves, placements. A person checks what matters.",
-    (
-        "Saying that somebody endorses, buys or works for a brand: that it is seen in a photo does "
-        "not show it.",
-        "Telling genuine goods from counterfeits.",
-        "Watching people by what they wear or carry.",
-        "Use of the marks: they belong to their owners, and a model gives no right to them.",
-    ),
-    "",
-    '"photo.jpg"',
-)
-ITEMS = Kind(
-    None,
-    "ranks the items of a catalogue by what somebody takes next",
-    "Recommending items of this catalogue to people who can decline, from what they have taken "
-    "before.",
-    (
-        "Saying what is good for anyone: it repeats what people took, the popular most of all.",
-        "Inferring what people did not tell (health, beliefs, means) from what they take.",
-        "Prices, credit or access that depend on a person's history.",
-    ),
-    "The ids of all items and of all users that it was trained on are in the checkpoint. Give "
-    "users other ids before training if theirs tell who they are.",
-)
-PEOPLE = (
-    "Its data are of people, and so is every prediction: personal data, of which people may ask "
-    "what is held, and why. Keep neither longer than they serve.",
-    "What it has learnt holds what was done before, the unfair as well. Sex, origin, age, health, "
-    "beliefs and what stands for them (a postcode, a first name) should be left out where they "
-    "must not count (`data.drop`); leaving them out does not prove that they do not. Compare how "
-    "it ranks, and errs, between groups before you use it.",
-    "A reason says what the model went by, not what moved a person, and not what would change "
-    "them.",
-    "In the European Union, Article 22 of the GDPR (Regulation (EU) 2016/679) gives people the "
-    "right not to be subject to a decision with legal or similarly significant effects that is "
-    "based solely on automated processing, profiling included; by Article 21 they may object to "
-    "profiling for direct marketing at any time. Other countries have laws of their own. This is "
-    "no legal advice.",
-)
-CUSTOMERS = Kind(
-    "tabular-classification",
-    "tells how likely each customer is to do something, and ranks them by it",
-    "Choosing in which order to call, write to or look after customers, with a person who answers "
-    "for it, and on customers like those it was trained on. `reasons` name the columns that told.",
-    (
-        "Denying anybody a service, a price, credit, insurance, a home or work by it alone.",
-        "Saying why people do something, or what a call or a discount would change: for that, "
-        "customers have to be drawn by lot (`task=uplift`).",
-        "Other customers, years or offers than those it learnt from, unless it is measured on "
-        "them.",
-    ),
-    "No row of the table is in the files, but these are: the levels that at least "
-    "`data.min_count` customers share, and up to 512 values of each number, the smallest and the "
-    "largest among them. If these are confidential, so are the files.",
-    '"customers.csv"',
-    PEOPLE,
-)
-KINDS = {
-    "TextClassification": TEXTS,
-    "ImageClassification": IMAGES,
-    "Detection": BRANDS,
-    "Recommendation": ITEMS,
-    "Propensity": CUSTOMERS,
-    "Uplift": CUSTOMERS._replace(
-        tag=None,
-        does="tells whom an offer changes, and ranks customers by how much",
-        misuse=(
-            CUSTOMERS.misuse[0],
-            "Saying what it did to any one customer: nobody is ever seen with and without it.",
-            CUSTOMERS.misuse[2],
-        ),
-    ),
-    "MaskedLanguage": Kind(
-        None,
-        "has learnt to name words that are hidden in a text, for others to start from",
-        "Starting a text classifier from it: `init_from=` its folder.",
-        ("Anything without further training.",),
-        WORDS,
-    ),
-}

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from marketorch import config as configs
+from marketorch.config.targets import locate
 from marketorch.engine.checkpoint import BEST
 from marketorch.engine.tracking import as_written, read_json, say, write_json
 from marketorch.errors import CheckpointError, ConfigError
-from marketorch.models.images.torchvision_weights import is_file
 from marketorch.runs.hub import push_to_hub
 from marketorch.runs.loading import CONFIG, find_run
-from marketorch.sharing.model_card import model_card
+from marketorch.sharing.model_card import model_card, start_of
 
 REPORT, CARD = "report.json", "README.md"
+WEIGHTS = (".pt", ".pth", ".safetensors")  # of files of weights, wherever they may be
 
 
 def export_hub(path: str | Path, output: str | Path, push: str | None = None) -> Path:
@@ -64,13 +65,14 @@ def portable(config: dict[str, Any]) -> dict[str, Any]:
         ConfigError: the model cannot be built without a folder of this machine.
     """
     model = dict(config["model"])
-    if model["_target_"].endswith(".PretrainedText") and Path(model["name"]).is_dir():
-        raise ConfigError(
-            f"model.name={model['name']} is a folder of this machine, without which nobody can "
-            "load the run. Train it from a checkpoint of the hub."
-        )
-    if is_file(model.get("weights")):
-        model["weights"] = None  # they only began what the run's own weights have become
+    argument, start = start_of(model)
+    if start and (Path(start).exists() or Path(start).suffix in WEIGHTS):
+        if getattr(locate(model["_target_"]), "needs_start", False):
+            raise ConfigError(
+                f"model.{argument}={start} is of this machine, and without it nobody can load the "
+                "run. Train it from a checkpoint of the hub."
+            )
+        model[argument] = None  # it only began what the run's own weights have become
     changed = config | {"model": model, "run_dir": None}
     others = {name: value for name, value in changed.items() if name != "data_dir"}
     return without_paths(others, config["data_dir"]) | {"data_dir": "data"}

@@ -12,18 +12,17 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from marketorch.config.targets import locate
 from marketorch.engine.tracking import format_number
 from marketorch.sharing.card_texts import (
     EMBEDDED,
     FACES,
     FILES,
-    KINDS,
-    OTHER,
     SOURCES,
     UNKNOWN,
-    Kind,
     Source,
 )
+from marketorch.tasks.card import GENERAL, TaskCard
 
 Result = dict[str, Any]
 
@@ -42,7 +41,7 @@ def model_card(
         evaluations: what its evaluation/*.json hold, by split.
         name: ``owner/name`` of the repository, if it is known.
     """
-    kind = KINDS.get(named(config["task"]), OTHER)
+    kind: TaskCard = locate(config["task"]["_target_"]).card or GENERAL  # type: ignore[attr-defined]
     result = measured(report, evaluations)
     sources = sources_of(config["data"])
     sections = {
@@ -73,6 +72,16 @@ def model_card(
 def named(node: dict[str, Any]) -> str:
     """The class that a node of the config builds."""
     return str(node["_target_"]).rpartition(".")[2]
+
+
+def start_of(model: dict[str, Any]) -> tuple[str, str | None]:
+    """The argument of a model that names what its weights start from, and its value.
+
+    A model class may say so by ``starts_from``, the argument, and by ``needs_start``, whether it
+    cannot be built again without.
+    """
+    argument: str = getattr(locate(model["_target_"]), "starts_from", "")
+    return argument, model.get(argument)
 
 
 def measured(report: dict[str, Any], evaluations: dict[str, Result]) -> Result:
@@ -119,7 +128,7 @@ def overall(metrics: dict[str, Any]) -> dict[str, float]:
 
 
 def header_of(
-    config: dict[str, Any], kind: Kind, result: Result, sources: list[Source]
+    config: dict[str, Any], kind: TaskCard, result: Result, sources: list[Source]
 ) -> ModelCardData:
     """What the hub sorts and finds models by; the metrics are the model's own."""
     data = " + ".join(source.name for source in sources)
@@ -148,7 +157,7 @@ def header_of(
 # -- sections ---------------------------------------------------------------------------------
 
 
-def introduction(config: dict[str, Any], report: dict[str, Any], kind: Kind) -> str:
+def introduction(config: dict[str, Any], report: dict[str, Any], kind: TaskCard) -> str:
     """One paragraph: what the model is."""
     size = f", {report['parameters']:,} trained parameters" if report.get("parameters") else ""
     classes = report["data"].get("classes") or []
@@ -157,7 +166,7 @@ def introduction(config: dict[str, Any], report: dict[str, Any], kind: Kind) -> 
     return f"A model that {kind.does}: {model}, trained by marketorch.{shown}"
 
 
-def use(kind: Kind, name: str | None) -> str:
+def use(kind: TaskCard, name: str | None) -> str:
     """Code that loads the run and predicts."""
     address = f"hf://{name}" if name else "hf://OWNER/NAME"
     lines = ["from marketorch import load_run", "", f'run = load_run("{address}")']
@@ -224,9 +233,7 @@ def licences(config: dict[str, Any], sources: list[Source]) -> Iterator[str]:
     yield "Code of marketorch: Apache 2.0."
     for source in sources:
         yield f"Data, {source.name}: {source.licence}"
-    began = [config["model"].get("weights"), config.get("pretrain"), config.get("init_from")]
-    if named(config["model"]) == "PretrainedText":
-        began.append(config["model"]["name"])
+    began = [start_of(config["model"])[1], config.get("pretrain"), config.get("init_from")]
     for origin in filter(None, began):
         yield f"It started from `{origin}`, whose data and licence count as well."
     if sources != [EMBEDDED]:

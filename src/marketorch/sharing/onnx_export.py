@@ -21,7 +21,7 @@ from marketorch.engine.evaluation import CPU
 from marketorch.engine.tracking import finite, say
 from marketorch.errors import ConfigError, UserError
 from marketorch.runs import Run, load_run
-from marketorch.sharing.onnx_graphs import Graph, graph_of
+from marketorch.tasks.exports import ExportedFunction
 
 PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 OPSET = 20
@@ -45,14 +45,14 @@ def export_onnx(path: str | Path, output: str | Path) -> float:
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
         raise ConfigError(f"format=onnx needs {', '.join(missing)}: pip install -e '.[export]'")
     run = load_run(path, ["trainer.device=cpu"])
-    graph = graph_of(run).eval()
-    program = translated(graph)
-    program.model.metadata_props["marketorch"] = json.dumps(finite(facts(run, graph)))
-    batches, source = inputs(run, graph)
+    function = exported_function(run).eval()
+    program = translated(function)
+    program.model.metadata_props["marketorch"] = json.dumps(finite(facts(run, function)))
+    batches, source = inputs(run, function)
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         program.save(Path(folder) / output.name)
-        difference = compared(graph, Path(folder) / output.name, batches)
+        difference = compared(function, Path(folder) / output.name, batches)
         for file in Path(folder).iterdir():  # weights of more than 1.5 GB are a file of their own
             file.replace(output.parent / file.name)
     say(f"checked   {sum(map(len, batches))} {source}: largest difference {difference:.1e}")
@@ -60,23 +60,31 @@ def export_onnx(path: str | Path, output: str | Path) -> float:
     return difference
 
 
-def translated(graph: Graph) -> Any:
-    """The graph in ONNX's terms, as torch's exporter gives it.
+def exported_function(run: Run) -> ExportedFunction:
+    """What is exported of a run. ConfigError if its task and model have no exported function."""
+    try:
+        return run.task.export(run.data)
+    except ConfigError as error:
+        raise ConfigError(f"run={run.directory} cannot be exported as ONNX: {error}") from error
+
+
+def translated(function: ExportedFunction) -> Any:
+    """The function as a graph of ONNX, as torch's exporter gives it.
 
     Raises:
         ConfigError: the exporter cannot follow the model.
     """
-    free = {place: torch.export.Dim.DYNAMIC for place in range(len(graph.free))}
-    model, made_up = type(graph.task.model).__name__, (graph.made_up(2),)
+    free = {place: torch.export.Dim.DYNAMIC for place in range(len(function.free))}
+    model, made_up = type(function.task.model).__name__, (function.made_up(2),)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            traced = torch.export.export(graph, made_up, dynamic_shapes=(free,))
+            traced = torch.export.export(function, made_up, dynamic_shapes=(free,))
             traced = traced.run_decompositions(REWRITTEN)
             program: Any = torch.onnx.export(
                 traced,
-                input_names=[graph.reads],
-                output_names=list(graph.gives),
+                input_names=[function.reads],
+                output_names=list(function.gives),
                 opset_version=OPSET,
                 dynamo=True,
                 verbose=False,
@@ -86,7 +94,7 @@ def translated(graph: Graph) -> Any:
             f"{model} cannot be exported as ONNX: {str(error).strip().splitlines()[0]}"
         ) from error
     names = program.model.graph.inputs[0].shape
-    program.rename_axes({names[place]: name for place, name in enumerate(graph.free)})
+    program.rename_axes({names[place]: name for place, name in enumerate(function.free)})
     return program
 
 
@@ -107,21 +115,21 @@ def searchsorted(keys: Tensor, values: Tensor, **options: Any) -> Tensor:
 REWRITTEN = {torch.ops.aten.searchsorted.Tensor: searchsorted}
 
 
-def facts(run: Run, graph: Graph) -> dict[str, Any]:
-    """What travels in the file, under the name ``marketorch``: see `Graph.about`."""
+def facts(run: Run, function: ExportedFunction) -> dict[str, Any]:
+    """What travels in the file, under the name ``marketorch``: see `ExportedFunction.about`."""
     task = type(run.task).__name__
-    return {"name": run.config.name, "task": task, **graph.about()}
+    return {"name": run.config.name, "task": task, **function.about()}
 
 
-def inputs(run: Run, graph: Graph) -> tuple[list[Tensor], str]:
+def inputs(run: Run, function: ExportedFunction) -> tuple[list[Tensor], str]:
     """Two batches of different sizes, of the validation split if that can be read; and of what."""
     try:
         validation: Any = run.data.split("validation")
     except UserError:
         validation = None
     if not validation:
-        return [graph.made_up(size) for size in SIZES], "made-up inputs"
-    dataset = graph.encode(validation)
+        return [function.made_up(size) for size in SIZES], "made-up inputs"
+    dataset = function.encode(validation)
     number = len(dataset)
     first, second = SIZES
     places = [
@@ -130,11 +138,11 @@ def inputs(run: Run, graph: Graph) -> tuple[list[Tensor], str]:
     ]
     keys = [loading.Key(0, 0, 0, part) for part in places]
     batches = [batch for _, batch in loading.load(dataset, keys, device=CPU)]
-    return [graph.read(batch) for batch in batches], "inputs of the validation split"
+    return [function.read(batch) for batch in batches], "inputs of the validation split"
 
 
 @torch.no_grad()
-def compared(graph: Graph, file: Path, batches: list[Tensor]) -> float:
+def compared(function: ExportedFunction, file: Path, batches: list[Tensor]) -> float:
     """The largest difference between what onnxruntime and PyTorch give for ``batches``.
 
     Numbers above 1, such as pixels, are compared as shares: they have no more digits than others.
@@ -147,10 +155,10 @@ def compared(graph: Graph, file: Path, batches: list[Tensor]) -> float:
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     worst = 0.0
     for batch in batches:
-        expected = graph(batch)
+        expected = function(batch)
         expected = expected if isinstance(expected, tuple) else (expected,)
-        given = session.run(list(graph.gives), {graph.reads: batch.numpy()})
-        for name, one, other in zip(graph.gives, expected, given, strict=True):
+        given = session.run(list(function.gives), {function.reads: batch.numpy()})
+        for name, one, other in zip(function.gives, expected, given, strict=True):
             apart = (one - torch.from_numpy(other)).abs() / one.abs().clamp_min(1)
             difference = float(apart.max())
             if not difference <= TOLERANCE:

@@ -37,6 +37,7 @@ class Classification(Task):
 
     name: str
     main_metric = "accuracy"
+    compares = True
     mix: Tensor
     bias: Tensor
 

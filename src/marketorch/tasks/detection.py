@@ -27,11 +27,32 @@ from marketorch.data.boxes.search import SIDES
 from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.errors import DataError
 from marketorch.figures import detection as figures
+from marketorch.models.boxes.compact_detector import CompactDetector
+from marketorch.tasks.card import TaskCard
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
+    from marketorch.tasks.exports import ExportedFunction
+
 NOTHING = "nothing"  # the label of a photo in which nothing was found
+
+
+CARD = TaskCard(
+    "object-detection",
+    "finds brands in photos and says where they are",
+    "Counting how often brands are seen in photos and videos that you may process: sponsoring, "
+    "shelves, placements. A person checks what matters.",
+    (
+        "Saying that somebody endorses, buys or works for a brand: that it is seen in a photo does "
+        "not show it.",
+        "Telling genuine goods from counterfeits.",
+        "Watching people by what they wear or carry.",
+        "Use of the marks: they belong to their owners, and a model gives no right to them.",
+    ),
+    "",
+    '"photo.jpg"',
+)
 
 
 class Detection(Task):
@@ -46,6 +67,8 @@ class Detection(Task):
     """
 
     name = "detection"
+    card = CARD
+    summarises = True
     main_metric = "map_50"
     threshold: Tensor
 
@@ -161,7 +184,7 @@ class Detection(Task):
             rows += [name | answer for answer in answers or [{"label": NOTHING}]]
         return rows + dataset.others
 
-    def counts(self, rows: Sequence[Row]) -> list[Row]:
+    def summary(self, rows: Sequence[Row]) -> list[Row]:
         """One row a class, the most frequent first: how much of it there is in predicted rows.
 
         ``boxes`` are its detections, ``photos`` those that have any, ``share_of_voice`` its share
@@ -175,6 +198,20 @@ class Detection(Task):
         total = sum(map(len, found.values()))
         order = sorted(self.classes, key=lambda name: -len(found[name]))
         return [{"label": name} | counted(found[name], total) for name in order]
+
+    def answers_about(self, source: Any) -> str:
+        """The brands in the photos of posts."""
+        return "brands"
+
+    def export(self, source: Any) -> ExportedFunction:
+        """Photos to all boxes and their scores, of a detector of our own."""
+        from marketorch.tasks.exports import BoxExport
+
+        return (
+            BoxExport(self, source)
+            if isinstance(self.model, CompactDetector)
+            else super().export(source)
+        )
 
 
 def corners(box: Sequence[float]) -> Row:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +21,27 @@ from marketorch.data.splits import UNLABELLED, evenly_spaced
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
 from marketorch.figures import plots
+from marketorch.tasks.card import TaskCard
 from marketorch.tasks.classification import Classification, log_class_weights
 
+if TYPE_CHECKING:
+    from marketorch.tasks.exports import ExportedFunction
+
 SAMPLE = 5000  # images that the mean and the spread of the pixels are taken from
+
+
+CARD = TaskCard(
+    "image-classification",
+    "tells which of a few classes an image belongs to",
+    "Sorting many pictures of the kind it was trained on, with a person who looks at what matters. "
+    "The probabilities say how sure it is.",
+    (
+        "Identifying people, or judging them by how they look.",
+        "Pictures of another kind than those it learnt from.",
+    ),
+    "",
+    '"photo.jpg"',
+)
 
 
 class ImageClassification(Classification):
@@ -46,6 +64,7 @@ class ImageClassification(Classification):
     """
 
     name = "image_classification"
+    card = CARD
     log_weights: Tensor
     mean: Tensor
     std: Tensor
@@ -218,6 +237,24 @@ class ImageClassification(Classification):
             row |= {} if dataset.about is None else dataset.about[index]
             rows.append(row | self.answer(shares) | self._scores(shares))
         return rows + dataset.others
+
+    def check_readable(self, dataset: Any, where: str) -> None:
+        """Images have to have the channels and the side that the model was trained on."""
+        images = getattr(dataset, "images", None)
+        wanted = [self.schema.get("channels"), self.schema.get("size"), self.schema.get("size")]
+        if isinstance(images, Tensor) and list(images.shape[1:]) != wanted:
+            found = list(images.shape[1:])
+            raise ConfigError(f"{where}: it reads images of {wanted}, not of {found}.")
+
+    def answers_about(self, source: Any) -> str:
+        """The faces in the photos of posts if the data are faces, else the whole photos."""
+        return "photo" if getattr(source, "find_faces", "never") == "never" else "face"
+
+    def export(self, source: Any) -> ExportedFunction:
+        """Images to probabilities."""
+        from marketorch.tasks.exports import ImageExport
+
+        return ImageExport(self, source)
 
     def _scores(self, shares: Sequence[float]) -> Row:
         """Expected values of the numbers that the data give each class, e.g. its valence."""

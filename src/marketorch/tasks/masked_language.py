@@ -18,9 +18,19 @@ from marketorch.data.texts.source import TextDataset
 from marketorch.data.texts.tokens import TokenDataset
 from marketorch.engine.task import Batch, Predictions, Step, Task
 from marketorch.models.texts.tokenizer import CLS, MASK, tokenise
+from marketorch.tasks.card import REVEALS_WORDS, TaskCard
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
+
+
+CARD = TaskCard(
+    None,
+    "has learnt to name words that are hidden in a text, for others to start from",
+    "Starting a text classifier from it: `init_from=` its folder.",
+    ("Anything without further training.",),
+    REVEALS_WORDS,
+)
 
 
 class MaskedLanguage(Task):
@@ -34,6 +44,7 @@ class MaskedLanguage(Task):
     """
 
     main_metric, lower_is_better = "log_loss", True
+    card = CARD
 
     def __init__(
         self, *, model: Callable[..., Any], schema: dict[str, Any], mask_rate: float = 0.15

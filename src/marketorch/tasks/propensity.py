@@ -28,6 +28,8 @@ from marketorch.tasks.tables import CustomerTask, table_encoder
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
 
+    from marketorch.tasks.exports import ExportedFunction
+
 Table = tuple[Tensor, Tensor]
 
 
@@ -78,7 +80,7 @@ class Propensity(CustomerTask, Classification):
         if value is not None and number != 2:
             raise ConfigError(f"task.value is given, but there are {number} classes; expected two.")
         self.encoder, self.value, self.cost = encoder, value, cost
-        self.rank: str | None = self.classes[1] if number == 2 else None
+        self.rank_by = self.classes[1] if number == 2 else None
         weights = log_class_weights(schema.get("class_counts"), number, balance)
         self.register_buffer("log_weights", weights)
         self.register_buffer("mix", torch.ones(1))  # members are mixed before
@@ -175,8 +177,14 @@ class Propensity(CustomerTask, Classification):
         A reason's weight is what the log-odds of the class lose if the customer were like most in
         that column; negative ones spoke against.
         """
-        labels = [1 if self.rank else self.classes.index(row["label"]) for row in rows]
+        labels = [1 if self.rank_by else self.classes.index(row["label"]) for row in rows]
         return self.strongest_columns(self.log_odds, dataset, torch.tensor(labels), number)
+
+    def export(self, source: Any) -> ExportedFunction:
+        """Rows of numbers and levels to probabilities."""
+        from marketorch.tasks.exports import TableExport
+
+        return TableExport(self, source)
 
     @torch.no_grad()
     def log_odds(self, numbers: Tensor, categories: Tensor, labels: Tensor) -> Tensor:

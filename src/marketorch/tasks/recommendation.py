@@ -28,10 +28,29 @@ from marketorch.engine.task import Batch, Predictions, Row, Step, Task
 from marketorch.figures import plots
 from marketorch.metrics.ranks import mean_ranks, ranks_among
 from marketorch.models.recommenders.base import Recommender, VectorRecommender
+from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
+from marketorch.tasks.card import TaskCard
 from marketorch.tasks.catalogue_loss import CatalogueLoss
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
+
+    from marketorch.tasks.exports import ExportedFunction
+
+
+CARD = TaskCard(
+    None,
+    "ranks the items of a catalogue by what somebody takes next",
+    "Recommending items of this catalogue to people who can decline, from what they have taken "
+    "before.",
+    (
+        "Saying what is good for anyone: it repeats what people took, the popular most of all.",
+        "Inferring what people did not tell (health, beliefs, means) from what they take.",
+        "Prices, credit or access that depend on a person's history.",
+    ),
+    "The ids of all items and of all users that it was trained on are in the checkpoint. Give "
+    "users other ids before training if theirs tell who they are.",
+)
 
 
 class Recommendation(Task):
@@ -47,6 +66,7 @@ class Recommendation(Task):
     """
 
     main_metric = "ndcg@10"
+    card = CARD
 
     def __init__(
         self,
@@ -177,3 +197,33 @@ class Recommendation(Task):
             row["scores"] = [round(score, 4) for score in scores[: len(shown)]]
             rows.append(row)
         return rows
+
+    def first(self, rows: Sequence[Row], number: int) -> list[Row]:
+        """The first items of each user."""
+        return [
+            {name: own[:number] if isinstance(own, list) else own for name, own in row.items()}
+            for row in rows
+        ]
+
+    def table(self, rows: Sequence[Row]) -> list[Row]:
+        """A row a recommended item instead of a row a user."""
+        return [one for row in rows for one in unrolled(row)]
+
+    def export(self, source: Any) -> ExportedFunction:
+        """Histories to scores of the catalogue, of the sequential transformer."""
+        from marketorch.tasks.exports import ItemExport
+
+        if not isinstance(self.model, SequentialTransformer):
+            return super().export(source)
+        return ItemExport(self, source)
+
+
+def unrolled(row: Row) -> list[Row]:
+    """The items of one user, a row each."""
+    lists = [row[name] for name in ("items", "titles", "scores") if name in row]
+    names = ["item", *(["title"] if "titles" in row else []), "score"]
+    own = {name: value for name, value in row.items() if not isinstance(value, list)}
+    return [
+        own | {"rank": rank} | dict(zip(names, values, strict=True))
+        for rank, values in enumerate(zip(*lists, strict=True), start=1)
+    ]

@@ -11,6 +11,26 @@ from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.data.tables.encoding import EncodedCustomers, TableEncoder
 from marketorch.engine.task import Batch, Predictions, Row, Task
 from marketorch.explain.columns import LogOdds, strongest, weights
+from marketorch.tasks.card import PERSONAL_DATA, TaskCard
+
+CARD = TaskCard(
+    "tabular-classification",
+    "tells how likely each customer is to do something, and ranks them by it",
+    "Choosing in which order to call, write to or look after customers, with a person who answers "
+    "for it, and on customers like those it was trained on. `reasons` name the columns that told.",
+    (
+        "Denying anybody a service, a price, credit, insurance, a home or work by it alone.",
+        "Saying why people do something, or what a call or a discount would change: for that, "
+        "customers have to be drawn by lot (`task=uplift`).",
+        "Other customers, years or offers than those it learnt from, unless it is measured on "
+        "them.",
+    ),
+    "No row of the table is in the files, but these are: the levels that at least "
+    "`data.min_count` customers share, and up to 512 values of each number, the smallest and the "
+    "largest among them. If these are confidential, so are the files.",
+    '"customers.csv"',
+    PERSONAL_DATA,
+)
 
 
 class CustomerTask(Task):
@@ -23,6 +43,8 @@ class CustomerTask(Task):
         cost: of contacting a customer, in the same unit.
     """
 
+    card = CARD
+    explanation = "reasons"
     encoder: TableEncoder
     model: Any
     value: float | None

@@ -8,7 +8,7 @@ of its own and mixed to predict, and may have ``fit(train)`` for what is learnt 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -20,7 +20,26 @@ from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
 from marketorch.explain.words import telling_words
 from marketorch.models.texts.tokenizer import tokenise
+from marketorch.tasks.card import REVEALS_WORDS, TaskCard
 from marketorch.tasks.classification import Classification, cross_entropy
+
+if TYPE_CHECKING:
+    from marketorch.tasks.exports import ExportedFunction
+
+
+CARD = TaskCard(
+    "text-classification",
+    "tells which of a few classes a text belongs to",
+    "Reading many texts of the kind it was trained on: triage, trends, a first look that a person "
+    "checks. The probabilities say how sure it is; `explain` says which words told.",
+    (
+        "Judging a person by what they wrote, or acting on a single text without reading it.",
+        "Texts of another kind or language than those it learnt from.",
+        "Irony, quotations and what is left unsaid: it reads words, not intentions.",
+    ),
+    REVEALS_WORDS,
+    '["A text."]',
+)
 
 
 class TextClassification(Classification):
@@ -40,6 +59,8 @@ class TextClassification(Classification):
     """
 
     name = "text_classification"
+    card = CARD
+    explanation = "words"
 
     def __init__(
         self,
@@ -126,6 +147,16 @@ class TextClassification(Classification):
                 row["words"] = self.telling_words(dataset.texts[index], best, explain)
             rows.append(row)
         return rows
+
+    def answers_about(self, source: Any) -> str:
+        """The captions of posts."""
+        return "text"
+
+    def export(self, source: Any) -> ExportedFunction:
+        """Tokens to probabilities."""
+        from marketorch.tasks.exports import TextExport
+
+        return TextExport(self, source)
 
     @torch.no_grad()
     def telling_words(self, text: str, label: int, number: int) -> list[dict[str, Any]]:

@@ -25,7 +25,7 @@ from marketorch.errors import ConfigError, DataError
 from marketorch.figures import uplift as figures
 from marketorch.metrics.uplift_curves import told
 from marketorch.models.uplift.learners import Learner, of_given
-from marketorch.tasks.tables import CustomerTask, table_encoder
+from marketorch.tasks.tables import CARD, CustomerTask, table_encoder
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -48,7 +48,16 @@ class Uplift(CustomerTask):
 
     name = "uplift"
     main_metric = "qini"
-    rank = "uplift"
+    rank_by = "uplift"
+    card = CARD._replace(
+        tag=None,
+        does="tells whom an offer changes, and ranks customers by how much",
+        misuse=(
+            CARD.misuse[0],
+            "Saying what it did to any one customer: nobody is ever seen with and without it.",
+            CARD.misuse[2],
+        ),
+    )
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -39,10 +39,6 @@ class Requests:
 
     def __len__(self) -> int:
         return len(self.histories)
-
-    def without(self, items: str) -> Requests:
-        """The same, and never these items, see `words`."""
-        return replace(self, excluded=words(items))
 
 
 def words(text: str) -> list[str]:

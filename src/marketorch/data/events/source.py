@@ -174,8 +174,16 @@ class EventData:
         self._report(name, dataset)
         return dataset
 
-    def inputs(self, source: str) -> Requests:
-        """Reads whom to recommend for: see `Requests`."""
+    def inputs(self, source: str, *, exclude: str | None = None) -> Requests:
+        """Reads whom to recommend for: see `Requests`.
+
+        Args:
+            exclude: items that are never recommended, see `words`.
+        """
+        requests = self._requests(source)
+        return replace(requests, excluded=words(exclude)) if exclude else requests
+
+    def _requests(self, source: str) -> Requests:
         kind, colon, rest = source.partition(":")
         if colon and kind == "item":
             return Requests([[word] for word in words(rest)], similar=True)

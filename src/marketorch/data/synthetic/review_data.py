@@ -10,7 +10,7 @@ import torch
 
 from marketorch.data.synthetic.reviews import Reviews, generate_reviews
 from marketorch.data.synthetic.sequence import places
-from marketorch.data.texts.source import TextDataset, read_inputs
+from marketorch.data.texts.source import TextDataset, mentioning, read_inputs
 
 
 class SyntheticReviews:
@@ -60,9 +60,14 @@ class SyntheticReviews:
             start=places(self.sizes, name).start,
         )
 
-    def inputs(self, source: str) -> TextDataset:
-        """Reads a file with a ``text`` column, or takes a text itself."""
-        return read_inputs(source)
+    def inputs(self, source: str, *, contains: str | None = None) -> TextDataset:
+        """Reads a file with a ``text`` column, or takes a text itself.
+
+        Args:
+            contains: keep those alone that mention this, whatever its case.
+        """
+        texts = read_inputs(source)
+        return mentioning(texts, contains) if contains else texts
 
     def fingerprint(self) -> str:
         """The generator's arguments say it all."""

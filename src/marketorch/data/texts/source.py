@@ -35,11 +35,6 @@ class TextDataset:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def containing(self, text: str) -> TextDataset:
-        """The examples that mention ``text``, whatever its case."""
-        wanted = text.lower()
-        return self.select([i for i, own in enumerate(self.texts) if wanted in own.lower()])
-
     def select(self, indices: Sequence[int]) -> TextDataset:
         """A data set of some of the examples."""
         return TextDataset(
@@ -128,9 +123,14 @@ class TextData(LabelledData):
         dataset = TextDataset(part.values, self._numbers(part, name), part.rows)
         return clipped(dataset, self.clip) if name == "train" and self.clip else dataset
 
-    def inputs(self, source: str) -> TextDataset:
-        """Reads texts to predict on: a file with the text column, or a text itself."""
-        return read_inputs(source, self.text, encoding=self.encoding, on_bad=self.on_bad)
+    def inputs(self, source: str, *, contains: str | None = None) -> TextDataset:
+        """Reads texts to predict on: a file with the text column, or a text itself.
+
+        Args:
+            contains: keep those alone that mention this, whatever its case.
+        """
+        texts = read_inputs(source, self.text, encoding=self.encoding, on_bad=self.on_bad)
+        return mentioning(texts, contains) if contains else texts
 
     def fingerprint(self) -> str:
         """Hash of the training texts and labels."""
@@ -184,6 +184,15 @@ def read_inputs(
     bad = {i: "text is " + _kind(t) for i, t in enumerate(texts) if not _usable(t)}
     good = usable_rows(bad, len(texts), source, on_bad)
     return TextDataset([texts[i] for i in good], ids=[i + 1 for i in good])
+
+
+def mentioning(dataset: TextDataset, text: str) -> TextDataset:
+    """The examples that mention ``text``, whatever its case. DataError if there are none."""
+    wanted = text.lower()
+    kept = [i for i, own in enumerate(dataset.texts) if wanted in own.lower()]
+    if not kept:
+        raise DataError(f"contains={text}: none of {len(dataset):,} rows mentions it.")
+    return dataset.select(kept)
 
 
 def clipped(dataset: TextDataset, num_words: int) -> TextDataset:

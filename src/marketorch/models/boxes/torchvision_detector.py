@@ -32,6 +32,8 @@ class TorchvisionDetector(nn.Module):
         ConfigError: there is no such model or weights, or the file does not fit.
     """
 
+    starts_from = "weights"
+
     def __init__(
         self,
         *,

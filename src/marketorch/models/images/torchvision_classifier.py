@@ -28,6 +28,8 @@ class TorchvisionClassifier(nn.Module):
         ConfigError: there is no such model or weights, or the file does not fit.
     """
 
+    starts_from = "weights"
+
     def __init__(
         self,
         *,

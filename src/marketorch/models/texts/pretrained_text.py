@@ -69,6 +69,8 @@ class PretrainedText(nn.Module):
         max_length: tokens a text is cut to.
     """
 
+    starts_from, needs_start = "name", True  # see `marketorch.sharing.hub_folder.portable`
+
     def __init__(
         self,
         *,

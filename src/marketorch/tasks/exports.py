@@ -1,8 +1,8 @@
-"""What is exported of each task: a function of one tensor, from encoded input to decoded answer.
+"""What is exported of a task: a function of one tensor, from encoded input to decoded answer.
 
-What a program needs besides, such as classes, vocabulary or catalogue, is plain JSON that travels
-in the file. Shapes: B examples, L tokens or items, S side of an image, K classes, N items, F
-numbers and C categories of a customer.
+A task's ``export`` method returns one. What a program needs besides, such as classes, vocabulary or
+catalogue, is plain JSON that travels in the file. Shapes: B examples, L tokens or items, S side of
+an image, K classes, N items, F numbers and C categories of a customer.
 """
 
 from __future__ import annotations
@@ -17,25 +17,22 @@ from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 
 from marketorch.data.boxes.dataset import GREY
-from marketorch.engine.task import Batch, Task
+from marketorch.engine.task import Batch
 from marketorch.errors import ConfigError
-from marketorch.models.boxes.compact_detector import CANDIDATES, CompactDetector
-from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
+from marketorch.models.boxes.compact_detector import CANDIDATES
 from marketorch.models.texts.pretrained_text import CheckpointTokenizer
 from marketorch.models.texts.tokenizer import CLS, SubwordTokenizer
-from marketorch.runs import Run
-from marketorch.sharing.interpolation import Interpolation
-from marketorch.tasks.detection import Detection
-from marketorch.tasks.image_classification import ImageClassification
-from marketorch.tasks.propensity import Propensity
-from marketorch.tasks.recommendation import Recommendation
-from marketorch.tasks.text_classification import TextClassification
+from marketorch.tasks.interpolation import Interpolation
 
 SHORT = 8  # tokens or items of what is made up
 
 
-class Graph(nn.Module):
+class ExportedFunction(nn.Module):
     """Base of what is exported.
+
+    Args:
+        task: the task, trained.
+        source: where its data come from.
 
     ``reads`` names its input, which is also the key of the task's batches, ``gives`` its outputs;
     ``free`` names the dimensions of the input that are not fixed.
@@ -45,10 +42,9 @@ class Graph(nn.Module):
     gives: tuple[str, ...]
     free: tuple[str, ...] = ("batch",)
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, task: Any, source: Any) -> None:
         super().__init__()
-        self.task: Any = run.task
-        self.source: Any = run.data
+        self.task, self.source = task, source
 
     def encode(self, dataset: Any) -> Any:
         """A data set of which `read` takes batches."""
@@ -63,20 +59,20 @@ class Graph(nn.Module):
         raise NotImplementedError
 
     def about(self) -> dict[str, Any]:
-        """What a program needs besides the graph, as plain JSON."""
+        """What a program needs besides the function, as plain JSON."""
         raise NotImplementedError
 
 
-class TextGraph(Graph):
+class TextExport(ExportedFunction):
     """Token ids ``(B, L)``, padded with 0 at the end, to calibrated probabilities ``(B, K)``."""
 
     reads, gives, free = "tokens", ("probabilities",), ("batch", "length")
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(run)
+    def __init__(self, task: Any, source: Any) -> None:
+        super().__init__(task, source)
         model = self.task.model
-        # Of two ways through a model, for short texts and for texts to be cropped, a graph has the
-        # second only; so wide, every text takes it.
+        # Of two ways through a model, for short texts and for texts to be cropped, an exported
+        # function has the second only; so wide, every text takes it.
         window = getattr(model, "window", None)
         self.extra = window if window and model.tokenizer.max_length > window else 0
 
@@ -98,7 +94,7 @@ class TextGraph(Graph):
         return {"classes": self.task.classes, **vocabulary(self.task.model.tokenizer)}
 
 
-class ImageGraph(Graph):
+class ImageExport(ExportedFunction):
     """Images ``(B, C, S, S)`` of bytes to calibrated probabilities ``(B, K)``."""
 
     reads, gives = "images", ("probabilities",)
@@ -119,7 +115,7 @@ class ImageGraph(Graph):
         return {"classes": self.task.classes, "reads_faces": faces}
 
 
-class BoxGraph(Graph):
+class BoxExport(ExportedFunction):
     """Photos ``(B, 3, S, S)`` of bytes to all boxes and scores of a detector.
 
     That is ``boxes (B, A, 4)``, x1 y1 x2 y2 in pixels of the input, and ``scores (B, A, K)`` at A
@@ -150,7 +146,7 @@ class BoxGraph(Graph):
         }
 
 
-class ItemGraph(Graph):
+class ItemExport(ExportedFunction):
     """Histories ``(B, L)`` of item numbers to scores ``(B, N)`` of the whole catalogue.
 
     Items are numbered from 1, in the order of the catalogue, oldest first, padded with 0 at the
@@ -178,17 +174,17 @@ class ItemGraph(Graph):
         return {"items": catalogue.items, **titles, **limits}
 
 
-class TableGraph(Graph):
+class TableExport(ExportedFunction):
     """Customers ``(B, F + C)`` to calibrated probabilities ``(B, K)``.
 
     A row holds its numbers as they are, NaN where one is missing, and then, of each category, the
-    place of the level from 1, or 0. Scaling is part of the graph.
+    place of the level from 1, or 0. Scaling is part of the function.
     """
 
     reads, gives = "rows", ("probabilities",)
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(run)
+    def __init__(self, task: Any, source: Any) -> None:
+        super().__init__(task, source)
         encoder = self.task.encoder
         number = self.number = len(encoder.knots)
         self.names = encoder.sources[:number]
@@ -235,31 +231,6 @@ class TableGraph(Graph):
             "levels": {name: levels[name] for name in encoder.category_names},
             **money,
         }
-
-
-def graph_of(run: Run) -> Graph:
-    """The graph of a run.
-
-    Raises:
-        ConfigError: runs of this kind have none.
-    """
-    task: Task = run.task
-    model: Any = getattr(task, "model", None)
-    if isinstance(task, TextClassification):
-        return TextGraph(run)
-    if isinstance(task, ImageClassification):
-        return ImageGraph(run)
-    if isinstance(task, Propensity):
-        return TableGraph(run)
-    if type(task) is Detection and isinstance(model, CompactDetector):
-        return BoxGraph(run)
-    if isinstance(task, Recommendation) and isinstance(model, SequentialTransformer):
-        return ItemGraph(run)
-    raise ConfigError(
-        f"run={run.directory} is {type(task).__name__} by {type(model).__name__}, which is not "
-        "exported as ONNX. What is: classifiers of texts, images and customers, "
-        "model=sequential_transformer, model=compact_detector."
-    )
 
 
 def vocabulary(tokenizer: Any) -> dict[str, Any]:
