@@ -103,7 +103,7 @@ def files_of(data: dict[str, Any]) -> list[str]:
 def sources_of(data: dict[str, Any]) -> list[Source]:
     """What is known of where the data come from."""
     files = files_of(data)
-    if not files and ".synthetic." in data["_target_"]:
+    if not files and any(part in data["_target_"] for part in (".synthetic.", ".scenes.")):
         return [EMBEDDED]
     found = [s for part, s in SOURCES.items() if any(part in file for file in files)]
     strange = [file for file in files if not any(part in file for part in SOURCES)]
