@@ -13,6 +13,8 @@ Any other key=value overrides the run's config (data.text=body, say).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from marketorch.command_line import arguments_or_help, split_option, whole_number
 from marketorch.errors import ConfigError, closest, guard
 
@@ -28,16 +30,13 @@ def main(arguments: list[str]) -> None:
 
     path, arguments = required("run", arguments)
     source, arguments = required("input", arguments)
-    run_options = RunOptions(path)
-    values: dict[str, str] = {}
-    for name in (*OPTIONS, *run_options.of_data):
-        value, arguments = split_option(arguments, name)
-        values |= {} if value is None else {name: value}
-    check_overrides(arguments, (*OPTIONS, *run_options.of_data), list(run_options.config))
+    values, arguments = options(OPTIONS, arguments)
     explain = whole_number("explain", values.pop("explain", "5"))
     top = whole_number("top", values.pop("top", "0"))
-    own = {name: values.pop(name) for name in run_options.of_data if name in values}
-    own = read_options(run_options.source.inputs, own)
+    run = RunOptions(path)
+    texts, arguments = options(run.of_data, arguments)
+    check_overrides(arguments, [*OPTIONS, *run.of_data], list(run.config))
+    own = read_options(run.source.inputs, texts)
     predict_file(
         load_run(path, arguments), source, explain=explain, top=top or None, **values, **own
     )
@@ -51,7 +50,16 @@ def required(name: str, arguments: list[str]) -> tuple[str, list[str]]:
     return str(value), others
 
 
-def check_overrides(arguments: list[str], options: tuple[str, ...], keys: list[str]) -> None:
+def options(names: Sequence[str], arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """Takes those of the named options that are there out of the arguments."""
+    values = {}
+    for name in names:
+        value, arguments = split_option(arguments, name)
+        values |= {} if value is None else {name: value}
+    return values, arguments
+
+
+def check_overrides(arguments: list[str], options: list[str], keys: list[str]) -> None:
     """Refuses what is neither an option of the run nor a key of its config."""
     for argument in arguments:
         name = argument.partition("=")[0].lstrip("+~")
@@ -64,10 +72,12 @@ def check_overrides(arguments: list[str], options: tuple[str, ...], keys: list[s
 
 def run_help(arguments: list[str]) -> str:
     """What a run can be asked for, if one is named."""
+    path, _ = split_option(arguments, "run")
+    if not path:
+        return ""
     from marketorch.runs.options import RunOptions
 
-    path, _ = split_option(arguments, "run")
-    return RunOptions(path).help() if path else ""
+    return RunOptions(path).help()
 
 
 if __name__ == "__main__":

@@ -178,7 +178,7 @@ def test_a_brand_that_is_seen_twice_in_a_photo_counts_as_one_photo(run: Path) ->
     rows = [{"image": "a", "label": name, "score": 0.5, "area": area} for area in (0.1, 0.3)]
     rows += [{"image": "b", "label": other, "score": 0.5, "area": 0.5}]
     rows += [{"image": "c", "label": NOTHING}, {"image": "d", "label": "unreadable: is empty"}]
-    first, second, *rest = task.counts(rows)
+    first, second, *rest = task.summary(rows)
     assert first == {
         "label": name, "boxes": 2, "photos": 1, "share_of_voice": 0.6667, "area": 0.2
     }  # fmt: skip
@@ -301,8 +301,8 @@ def test_photos_of_odd_sizes(predict: Any, tmp_path: Path, size: tuple[int, int]
         (["input=in/b.png"], "in/b.png does not exist. Did you mean 'a.png'?"),
         (["input=gone.mp4"], "gone.mp4 does not exist"),
         (["input=fake.mp4"], "fake.mp4 is not a video that OpenCV can read"),
-        (["contains=Nike"], "contains=Nike: these examples hold no text to search"),
-        (["exclude=Nike"], "exclude=Nike: only items of a recommender can be excluded"),
+        (["contains=Nike"], "contains=…: this run has no such option"),
+        (["exclude=Nike"], "exclude=…: this run has no such option"),
         (["also={run}"], "two classifiers of one kind can answer side by side; found Detection"),
         (["rank=Nobody"], "rank=Nobody: there is no such class."),
         (["counts=counts.xlsx"], "counts=counts.xlsx: expected one of .jsonl, .csv, .parquet"),
@@ -341,6 +341,6 @@ def test_the_detector_itself_finds_boxes_inside_the_photo(run: Path, tmp_path: P
         assert 0 < row["area"] <= 1
     (path,) = dataset.draw(rows, tmp_path / "out")
     assert Image.open(path).size == (300, 60)
-    counts = loaded.task.counts(rows)
+    counts = loaded.task.summary(rows)
     assert sum(row["boxes"] for row in counts) == len(rows)
     assert math.fsum(row["share_of_voice"] for row in counts) == pytest.approx(1, abs=1e-3)

@@ -9,13 +9,12 @@ import pytest
 from drawings import folder, photos
 
 from marketorch.data.boxes.source import DetectionData
-from marketorch.data.events.requests import Requests
 from marketorch.data.events.source import EventData
 from marketorch.data.images.source import ImageData
 from marketorch.data.reading import read_table
 from marketorch.data.texts.source import read_inputs
 from marketorch.errors import DataError
-from marketorch.runs.prediction import first_rows
+from marketorch.tasks.recommendation import Recommendation
 
 ORDERS = ["customer,sku", "Ann Lee,red cup", "Ann Lee,pot v1.5", "bob,pot v1.5"]
 
@@ -63,16 +62,17 @@ def test_ids_may_have_blanks_and_dots(
     assert orders.inputs(source).histories == histories
 
 
-def test_excluded_ids_may_have_blanks_too() -> None:
-    assert Requests([["1"]]).without("red cup, pot").excluded == ["red cup", "pot"]
+def test_excluded_ids_may_have_blanks_too(orders: EventData) -> None:
+    requests = orders.inputs("260", exclude="red cup, pot v1.5")
+    assert requests.excluded == ["red cup", "pot v1.5"]
 
 
 def test_the_first_recommendations_are_those_of_each_user() -> None:
     rows: list[dict[str, Any]] = [
         {"user": user, "items": [3, 1, 2], "scores": [0.5, 0.4, 0.1]} for user in "ab"
     ]
-    run: Any = type("Run", (), {"task": None})
-    assert first_rows(run, None, rows, None, 2, 5) == [
+    task: Any = None
+    assert Recommendation.first(task, rows, 2) == [
         {"user": user, "items": [3, 1], "scores": [0.5, 0.4]} for user in "ab"
     ]
 

@@ -15,11 +15,10 @@ from toy import Killed, differing, kill_after_saving
 
 from marketorch import ConfigError, DataError, compose, evaluate, train
 from marketorch.config import load
-from marketorch.data.texts.source import TextDataset
+from marketorch.data.texts.source import TextDataset, mentioning
 from marketorch.engine.resuming import changes
 from marketorch.engine.tracking import console, write_json
 from marketorch.engine.trainer import Trainer
-from marketorch.runs.prediction import mentioning
 
 COMMON = ["trainer.precision=fp32", "trainer.batch_size=16", "trainer.epochs=2"]
 COMMON += ["data.num_train=96", "data.num_validation=48", "data.num_test=48"]
@@ -159,11 +158,6 @@ def test_rows_that_mention_a_text() -> None:
     assert mentioning(texts, "power").ids == [1]
     with pytest.raises(DataError, match=r"contains=screen: none of 3 rows"):
         mentioning(texts, "screen")
-
-
-def test_what_holds_no_text_cannot_be_searched() -> None:
-    with pytest.raises(ConfigError, match=r"contains=logo: these examples hold no text"):
-        mentioning([torch.zeros(3, 8, 8)], "logo")
 
 
 @pytest.mark.parametrize("width", [80, 200])

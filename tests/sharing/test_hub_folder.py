@@ -172,7 +172,10 @@ def test_a_data_dir_that_is_everywhere_changes_no_word(data_dir: str) -> None:
 
 def test_a_model_goes_without_what_it_started_from_but_not_without_its_code(tmp_path: Path) -> None:
     config = {"data_dir": "data", "run_dir": str(tmp_path)}
-    model = {"_target_": "marketorch.models.images.torchvision_classifier.TorchvisionClassifier", "weights": "/w/start.pth"}
+    model = {
+        "_target_": "marketorch.models.images.torchvision_classifier.TorchvisionClassifier",
+        "weights": "/w/start.pth",
+    }
     assert portable(config | {"model": model})["model"]["weights"] is None
     named = model | {"weights": "DEFAULT"}
     assert portable(config | {"model": named})["model"] == named
@@ -180,7 +183,7 @@ def test_a_model_goes_without_what_it_started_from_but_not_without_its_code(tmp_
         "_target_": "marketorch.models.texts.pretrained_text.PretrainedText",
         "name": str(tmp_path),
     }
-    with pytest.raises(ConfigError, match="is a folder of this machine"):
+    with pytest.raises(ConfigError, match="is of this machine, and without it"):
         portable(config | {"model": text})
 
 

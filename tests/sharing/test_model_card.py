@@ -12,6 +12,7 @@ from marketorch import compose
 from marketorch.config import plain
 from marketorch.sharing.card_texts import EMBEDDED, SOURCES, UNKNOWN
 from marketorch.sharing.model_card import files_of, model_card, sources_of
+from marketorch.tasks.text_classification import TextClassification
 
 REPORT = {
     "metrics": {"val/accuracy": 0.75, "val/recall/a": 0.5, "val/auroc": None},
@@ -101,9 +102,9 @@ def test_customers_are_people(experiment: str) -> None:
     assert "## People" not in card("experiment=logo")
 
 
-def test_a_task_of_ones_own_has_a_card() -> None:
-    config = plain(compose(["data_dir=data"])) | {"task": {"_target_": "marketorch.tasks.x.Own"}}
-    text = model_card(config, REPORT, {})
+def test_a_task_that_declares_no_card_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TextClassification, "card", None)
+    text = model_card(plain(compose(["data_dir=data"])), REPORT, {})
     assert "solves a task of its own" in text
     assert "pipeline_tag" not in header(text)
 

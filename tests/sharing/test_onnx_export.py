@@ -20,8 +20,13 @@ from marketorch import ConfigError, UserError, build, build_task, compose, load_
 from marketorch.models.boxes.compact_detector import suppressed
 from marketorch.runs import Run
 from marketorch.sharing import onnx_export
-from marketorch.sharing.onnx_export import export_onnx, inputs, searchsorted, translated
-from marketorch.sharing.onnx_graphs import graph_of
+from marketorch.sharing.onnx_export import (
+    export_onnx,
+    exported_function,
+    inputs,
+    searchsorted,
+    translated,
+)
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 TEXTS = ["Everyone told me that it was slow, and they were wrong.", "Bad.", "", "The screen " * 20]
@@ -154,7 +159,7 @@ def test_customers_have_the_probabilities_that_the_run_gives(exported: Any, numb
 def test_customers_of_any_kind_are_scaled_alike(exported: Any) -> None:
     """Missing, far outside of what training saw, and in between."""
     model = exported("rows")
-    graph, encoder = graph_of(model.run), model.run.task.encoder
+    graph, encoder = exported_function(model.run), model.run.task.encoder
     rows = graph.made_up(200)
     rows[0, : graph.number], rows[1, : graph.number] = torch.nan, 1e9
     rows[2, : graph.number], rows[3, : graph.number] = -1e9, encoder.middles.float()
@@ -285,8 +290,8 @@ def test_others_are_refused(experiment: str, model: str) -> None:
     if experiment == "polarity_imdb":
         config = compose(["experiment=sentiment", "task=masked_language"])
     run = Run(Path("runs/x"), config, build_task(config, SCHEMA), None, torch.device("cpu"))  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"runs/x is .* What is: classifiers of texts, im"):
-        graph_of(run)
+    with pytest.raises(ConfigError, match=r"run=runs/x cannot be .* has no exported function"):
+        exported_function(run)
 
 
 def test_what_the_exporter_cannot_follow_is_refused() -> None:
@@ -295,7 +300,7 @@ def test_what_the_exporter_cannot_follow_is_refused() -> None:
         Path("x"), config, build_task(config, SCHEMA), build(config.data), torch.device("cpu")
     )
     with pytest.raises(ConfigError, match="Majority cannot be exported as ONNX: "):
-        translated(graph_of(run).eval())
+        translated(exported_function(run).eval())
 
 
 def test_missing_packages_and_other_names_are_told(
@@ -320,7 +325,7 @@ def test_the_unrolled_search_finds_what_torch_finds() -> None:
 
 def test_inputs_are_those_of_the_validation_split_or_made_up(exported: Any) -> None:
     run = exported("image").run
-    graph = graph_of(run)
+    graph = exported_function(run)
     (first, second), source = inputs(run, graph)
     images = run.data.split("validation").images
     assert torch.equal(torch.cat([first, second]), images[:7])

@@ -28,7 +28,7 @@ from marketorch.models.tables.tabm import TabM
 from marketorch.models.uplift.doubly_robust import DRLearner
 from marketorch.models.uplift.learners import DragonNet, Everyone, SLearner, TLearner
 from marketorch.runs import Run
-from marketorch.runs.prediction import first_rows, ranking
+from marketorch.runs.prediction import best_rows, ranking
 from marketorch.tasks.uplift import Uplift, effects
 
 LOOP: dict[str, Any] = {"batch_size": 64, "device": torch.device("cpu"), "precision": "fp32"}
@@ -262,7 +262,7 @@ def test_the_first_rows_are_those_of_the_greatest_uplift_with_reasons(
     config: Any = type("Config", (), {"trainer": {"precision": "fp32"}})
     run = Run(tmp_path, config, task, source, torch.device("cpu"))
     every = run.predict(test)
-    rows = first_rows(run, test, every, task.rank, 5, 3)
+    rows = best_rows(run, test, every, task.rank_by, 5, 3)
     assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5]
     uplifts = sorted((row["uplift"] for row in every), reverse=True)
     assert [row["uplift"] for row in rows] == uplifts[:5]

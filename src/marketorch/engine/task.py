@@ -158,7 +158,7 @@ class Task(nn.Module):
     def check_readable(self, dataset: Any, where: str) -> None:
         """Raises ConfigError, which begins with ``where``, if the model cannot read a data set."""
 
-    def answers_about(self, source: DataSource) -> str | None:
+    def answers_about(self, source: Any) -> str | None:
         """What of a post it answers about: ``text``, ``photo``, ``face`` or ``brands``; or nothing.
 
         Args:
@@ -166,7 +166,7 @@ class Task(nn.Module):
         """
         return None
 
-    def export(self, source: DataSource) -> Any:
+    def export(self, source: Any) -> Any:
         """The function that is exported, a `marketorch.tasks.exports.ExportedFunction`.
 
         Raises:

@@ -52,7 +52,8 @@ class ExportedFunction(nn.Module):
 
     def read(self, batch: Batch) -> Tensor:
         """The input, of a batch."""
-        return batch[self.reads]
+        inputs: Tensor = batch[self.reads]
+        return inputs
 
     def made_up(self, number: int) -> Tensor:
         """A batch of ``number`` random inputs, the same each time."""

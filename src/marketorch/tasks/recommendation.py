@@ -213,9 +213,9 @@ class Recommendation(Task):
         """Histories to scores of the catalogue, of the sequential transformer."""
         from marketorch.tasks.exports import ItemExport
 
-        if not isinstance(self.model, SequentialTransformer):
-            return super().export(source)
-        return ItemExport(self, source)
+        if isinstance(self.model, SequentialTransformer):
+            return ItemExport(self, source)
+        return super().export(source)  # type: ignore[no-any-return]
 
 
 def unrolled(row: Row) -> list[Row]:
