@@ -15,7 +15,7 @@ from marketorch import Listener, analyse_folder, brand_report, compose, evaluate
 from marketorch.data.synthetic.posts import DISGRACED, TURN, write_posts
 from marketorch.engine.tracking import say, table
 from marketorch.errors import guard
-from marketorch.listening.known import told_of_truth, tone_around
+from marketorch.listening.truth import compare_with_truth, tone_around
 
 FLAGSHIPS = ("sentiment", "recommender", "emotion", "scene", "logo")
 LISTENING = ("sentiment", "emotion", "scene", "logo")
@@ -52,7 +52,7 @@ def listen(runs: Path, number: int = 300, size: int = 320) -> None:
     kinds = {name: runs / name for name in LISTENING}
     analyse_folder(Listener.load(**kinds, min_face=LARGE), posts, heard)
     page = brand_report(heard, runs / "report", f"What {number:,} drawn posts show")
-    told = told_of_truth(heard, posts.with_name("truth.jsonl"))
+    told = compare_with_truth(heard, posts.with_name("truth.jsonl"))
     say("told      " + ", ".join(f"{name} {share:.1%}" for name, share in told.items()))
     falls = tone_around(heard, TURN)
     if DISGRACED in falls.index:

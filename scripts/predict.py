@@ -13,9 +13,7 @@ Any other key=value overrides the run's config (data.text=body, say).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch.command_line import arguments_or_help, options, split_option, whole_number
 from marketorch.errors import ConfigError, closest, guard
 
 OPTIONS = ("input", "output", "explain", "rank", "also", "draw", "counts", "top")
@@ -50,23 +48,14 @@ def required(name: str, arguments: list[str]) -> tuple[str, list[str]]:
     return str(value), others
 
 
-def options(names: Sequence[str], arguments: list[str]) -> tuple[dict[str, str], list[str]]:
-    """Takes those of the named options that are there out of the arguments."""
-    values = {}
-    for name in names:
-        value, arguments = split_option(arguments, name)
-        values |= {} if value is None else {name: value}
-    return values, arguments
-
-
-def check_overrides(arguments: list[str], options: list[str], keys: list[str]) -> None:
+def check_overrides(arguments: list[str], known: list[str], keys: list[str]) -> None:
     """Refuses what is neither an option of the run nor a key of its config."""
     for argument in arguments:
         name = argument.partition("=")[0].lstrip("+~")
         if name.partition(".")[0] not in keys:
             raise ConfigError(
                 f"{name}=…: this run has no such option and its config no such key."
-                f"{closest(name, [*options, *keys])} Options: {', '.join(options)}."
+                f"{closest(name, [*known, *keys])} Options: {', '.join(known)}."
             )
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import torch
 
+from marketorch.app.runs import LISTENING
 from marketorch.command_line import arguments_or_help, split_option, whole_number
 from marketorch.data.synthetic.posts import write_posts
 from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, guard
 from marketorch.listening import Listener, analyse_folder
-from marketorch.listening.listener import KINDS
 
 NUMBERS = {"posts": 200, "size": 640, "rounds": 2, "explain": 3}
 COLUMNS = ("posts", "seconds", "posts/s", "CPU ms/post", "peak memory, MiB")
@@ -44,7 +44,7 @@ def measure(listener: Listener, number: int, size: int, folder: Path) -> tuple[o
 def main(arguments: list[str]) -> None:
     """Listens to some posts, then to more, and prints the table."""
     options: dict[str, str] = {}
-    for name in (*KINDS, *NUMBERS):
+    for name in (*LISTENING, *NUMBERS):
         value, arguments = split_option(arguments, name)
         options |= {name: value} if value else {}
     if arguments:
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> None:
     posts, size, rounds, explain = (
         whole_number(name, options.get(name, str(default))) for name, default in NUMBERS.items()
     )
-    runs = {name: options[name] for name in KINDS if name in options}
+    runs = {name: options[name] for name in LISTENING if name in options}
     listener = Listener.load(**runs, explain=explain)
     cores = len(os.sched_getaffinity(0))
     say(f"{cores} cores, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}")

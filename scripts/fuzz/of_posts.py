@@ -144,7 +144,7 @@ def _left_over(rng: Generator, parts: Path, stock: Stock) -> None:
 
 def _records(rng: Generator, stock: Stock) -> bytes:
     """A file of records whose values or bytes are damaged, or which holds something else."""
-    rows = pq.read_table(stock.records).to_pylist()
+    rows = pq.read_table(stock.records).to_pylist(maps_as_pydicts="strict")
     way = rng.random()
     stream = io.BytesIO()
     if way < 0.35:
@@ -236,6 +236,6 @@ def _told(rng: Generator, folder: Path, stock: Stock) -> Asked:
 
 def _read_back(rng: Generator, stock: Stock) -> Asked:
     """A record as JSON."""
-    post = pq.read_table(stock.records).to_pylist()[0]
+    post = pq.read_table(stock.records).to_pylist(maps_as_pydicts="strict")[0]
     line = damaged_json(rng, post).decode(errors="replace")
     return Asked(lambda: from_json(line), ("record",))

@@ -32,6 +32,16 @@ def split_option(arguments: Sequence[str], key: str) -> tuple[str | None, list[s
     return (values[-1] if values else None), others
 
 
+def options(names: Sequence[str], arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Takes those of the named options that are there out of the arguments."""
+    values: dict[str, str] = {}
+    others = list(arguments)
+    for name in names:
+        value, others = split_option(others, name)
+        values |= {} if value is None else {name: value}
+    return values, others
+
+
 def whole_number(key: str, text: str) -> int:
     """Reads the value of a command-line option. ConfigError if it is no number from 0 up."""
     if not text.isdecimal():

@@ -20,8 +20,8 @@ from red_spots import red_spot, reds
 
 from marketorch import load_run
 from marketorch.app.answers import Answers
+from marketorch.app.runs import LISTENING
 from marketorch.errors import ConfigError, DataError
-from marketorch.listening.listener import KINDS
 from marketorch.listening.record import SCHEMA
 from marketorch.tasks.detection import Detection
 
@@ -31,7 +31,7 @@ TAG = re.compile(r"<(script|img src=x|iframe)", re.IGNORECASE)
 
 @pytest.fixture(scope="module")
 def answers(tiny_runs: Path) -> Answers:
-    names = (*KINDS, "recommender")
+    names = (*LISTENING, "recommender")
     return Answers({name: load_run(tiny_runs / name) for name in names})
 
 
@@ -105,14 +105,14 @@ def test_a_photo_shows_all_that_the_runs_say(
     assert not TAG.search(html)
     post = record_in(html)
     assert list(post) == SCHEMA.names
-    assert (post["image"], post["text"]) == ("<b>a.png", f"Fine. {HOSTILE}")
+    assert (post["image"], post["caption"]) == ("<b>a.png", f"Fine. {HOSTILE}")
     assert "600 × 300 pixels, 1 mark, 2 faces" in html
     for face in (1, 2):
         assert f"Face {face} looks <bdi>" in html
         assert f"Smile of face {face}" in html
     assert f"<bdi>{post['brands'][0]['brand']}</bdi> is near face" in html
-    assert f"Scene: <bdi>{post['scene']['label']}</bdi>" in html
-    assert f"Caption: <bdi>{post['sentiment']['label']}</bdi>" in html
+    assert f"Scene: <bdi>{post['photo']['scene']['label']}</bdi>" in html
+    assert f"Caption: <bdi>{post['text']['sentiment']['label']}</bdi>" in html
     assert len(re.findall(r'<div class="bar">', html)) == 2 * (7 + 2) + 2 + 2
     address = re.search(r'src="data:image/jpeg;base64,([^"]+)"', html)
     assert address
@@ -298,5 +298,7 @@ def test_any_runs_will_do_and_wrong_ones_are_named(tiny_runs: Path) -> None:
     only = Answers({"sentiment": load_run(tiny_runs / "sentiment")})
     assert not only.sees
     only.warm_up()
-    with pytest.raises(ConfigError, match="expected a run of Detection"):
+    with pytest.raises(
+        ConfigError, match="expected a run that answers about brands"
+    ):
         Answers({"logo": load_run(tiny_runs / "sentiment")})

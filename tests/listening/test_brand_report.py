@@ -46,20 +46,21 @@ def post(
     box = {"x1": 0.0, "y1": 0.0, "x2": 10.0, "y2": 10.0}
     boxes = [{"brand": name, "score": 0.9, **box, "area": 0.1 * (i + 1)}
              for i, name in enumerate(brands)]  # fmt: skip
-    faces = []
+    faces, answers = [], {}
     if happy is not None:
         said = answer({"happy": happy, "sad": 1 - happy})
         said["scores"] = [{"name": "valence", "value": 2 * happy - 1}]
-        smile = None if genuine is None else answer({"posed": 1 - genuine, "genuine": genuine})
-        faces = [{**box, "angle": 0.0, "score": 0.9, "emotion": said, "smile": smile}]
+        faces, answers = [{**box, "angle": 0.0, "score": 0.9}], {"emotion": [said]}
+        if genuine is not None:
+            answers["smile"] = [answer({"posed": 1 - genuine, "genuine": genuine})]
     pairs = [{"face": 0, "brand": brands.index(name), "name": name, "distance": 1.0}
              for name in near]  # fmt: skip
     words = [{"word": "good", "weight": 1.0}, {"word": "not", "weight": -0.5}]
     said = None if good is None else answer({"negative": 1 - good, "positive": good}, words=words)
-    about = {"id": f"p{place}", "text": None if good is None else f"caption {place}"}
+    about = {"id": f"p{place}", "caption": None if good is None else f"caption {place}"}
     seen = {"width": 100, "height": 50, "brands": boxes, "faces": faces, "near": pairs}
-    where = {"scene": answer({scene: 1.0}) if scene else None, "sentiment": said}
-    return record(**about | seen | where | known)
+    where = {"photo": {"scene": answer({scene: 1.0})} if scene else None, "face": answers}
+    return record(**about | seen | where | {"text": said and {"sentiment": said}} | known)
 
 
 POSTS = [
@@ -157,8 +158,10 @@ def test_only_faces_that_look_happy_are_asked_how_they_smile() -> None:
     rows = [{"brand": name, "faces": 1, "p_posed": 0.3, "p_genuine": 0.7}
             for name in ("Morva", "(all)")]  # fmt: skip
     assert smiles(frames, ["Morva", "Eskoro"]).to_dict("records") == rows
-    blind = [post | {"faces": [face | {"emotion": None} for face in post["faces"] or []]}
-             for post in POSTS]  # fmt: skip
+    blind = [
+        post | {"face": {k: v for k, v in (post["face"] or {}).items() if k != "emotion"}}
+        for post in POSTS
+    ]
     counted = smiles(laid_flat([blind]), ["Morva", "Eskoro"]).set_index("brand")
     assert counted["faces"].to_dict() == {"Morva": 1, "Eskoro": 1, "(all)": 2}
     assert counted.loc["(all)", "p_genuine"] == pytest.approx(0.8)
@@ -200,7 +203,7 @@ def test_the_page_stands_by_itself(tmp_path: Path) -> None:
 
 def test_hostile_posts_are_only_text(tmp_path: Path) -> None:
     """Whatever people write stays text, in captions, names and numbers of posts."""
-    hostile = {name: ATTACK for name in ("id", "author", "image", "text")}
+    hostile = {name: ATTACK for name in ("id", "author", "image", "caption")}
     times = {"time": ATTACK}
     faults = [{"part": ATTACK, "reason": ATTACK}]
     posts = [
@@ -209,7 +212,7 @@ def test_hostile_posts_are_only_text(tmp_path: Path) -> None:
         post(1, ATTACK + "2", good=0.1, time="2024-05-01"),
         post(2, ATTACK, good=0.1, time="2024-05-09"),
     ]
-    posts[0]["sentiment"]["words"] = [{"word": ATTACK, "weight": 1.0}]
+    posts[0]["text"]["sentiment"]["words"] = [{"word": ATTACK, "weight": 1.0}]
     html = report(posts, tmp_path)
     page = Page(html)
     assert not {"script", "iframe", "object", "link", "form"} & set(page.tags)
@@ -224,7 +227,7 @@ def test_hostile_posts_are_only_text(tmp_path: Path) -> None:
 
 
 def test_spreadsheets_run_nothing_of_the_tables(tmp_path: Path) -> None:
-    posts = [post(0, "=1+1", good=0.9, text="=cmd|' /C calc'!A0", author="+1", id="@x")]
+    posts = [post(0, "=1+1", good=0.9, caption="=cmd|' /C calc'!A0", author="+1", id="@x")]
     report(posts, tmp_path)
     (row,) = table(tmp_path, "posts")
     assert [row[name] for name in ("text", "author", "id", "brands")] == [
@@ -265,7 +268,7 @@ def test_a_report_on_little_says_little(
 def test_other_sentiments_have_no_tone(tmp_path: Path) -> None:
     """Stars, say: their shares are shown, but there is neither best nor worst."""
     said = answer({"1": 0.2, "5": 0.8}, words=[])
-    text = Page(report([post(0, "Morva", text="so", sentiment=said)], tmp_path)).text
+    text = Page(report([post(0, "Morva", caption="so", text={"sentiment": said})], tmp_path)).text
     assert "What people write" in text
     assert "Best and worst" not in text
     assert math.isnan(tone(said))

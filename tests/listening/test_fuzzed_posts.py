@@ -24,8 +24,8 @@ from numpy.random import Generator
 from PIL import Image
 from red_spots import TEXT, red_spot, reds
 
+from marketorch.app.runs import LISTENING
 from marketorch.listening import Listener, analyse_folder, brand_report, read_records, to_json
-from marketorch.listening.listener import KINDS
 from marketorch.listening.report.tables import FORMULA
 from marketorch.tasks.detection import Detection
 
@@ -211,7 +211,7 @@ def heard(
     """The table of all records, what was done to each post, and the records."""
     folder = tmp_path_factory.mktemp("fuzzed")
     source, ways = table(folder / "in")
-    listener = Listener.load(**{name: tiny_runs / name for name in KINDS}, explain=1)
+    listener = Listener.load(**{name: tiny_runs / name for name in LISTENING}, explain=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Detection, "predict", reds)  # an untrained detector finds anything
         told = analyse_folder(listener, source, folder / "posts.parquet")
@@ -246,9 +246,9 @@ def test_every_post_is_answered_or_listed_as_bad(heard: Any) -> None:
         assert record["id"] == str(place if way != "row" else place + 1)
         looked = record["width"] is not None
         assert looked != bool(parts(record) & {"photo", "row"}), (way, record["faults"])
-        for name in ("brands", "faces", "near", "scene"):
+        for name in ("brands", "faces", "near", "photo", "face"):
             assert (record[name] is not None) == looked, (way, name)
-        assert (record["sentiment"] is None) == (record["text"] is None)
+        assert (record["text"] is None) == (record["caption"] is None)
         answered[way] += looked
         assert all(map(math.isfinite, numbers(record)))
         assert json.loads(to_json(record)) == record
@@ -267,14 +267,14 @@ def test_texts_are_kept_and_answered_whatever_they_hold(heard: Any) -> None:
     _, ways, records = heard
     for text, way, record in zip(cycle(TEXTS), ways, records, strict=False):
         if way == "row":
-            assert record["text"] is None
+            assert record["caption"] is None
         elif not text.strip():
-            assert (record["text"], record["sentiment"]) == (None, None)
+            assert (record["caption"], record["text"]) == (None, None)
         else:
             valid = text == text.encode("utf-8", "ignore").decode()
-            assert (record["text"] == text) == valid
+            assert (record["caption"] == text) == valid
             assert ("text" in parts(record)) != valid
-            assert record["sentiment"]["label"] in ("negative", "positive")
+            assert record["text"]["sentiment"]["label"] in ("negative", "positive")
 
 
 def test_a_report_on_all_of_it_is_plain_text(heard: Any, tmp_path: Path) -> None:

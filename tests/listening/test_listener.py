@@ -12,11 +12,12 @@ from PIL import Image
 from red_spots import TEXT, cut, red_spot, reds
 
 from marketorch import load_run
+from marketorch.app.runs import LISTENING
 from marketorch.data.images.faces import FaceFinder
 from marketorch.errors import CheckpointError, ConfigError
 from marketorch.listening import Listener, Post
-from marketorch.listening.listener import KINDS, surest
-from marketorch.listening.record import SCHEMA, to_table
+from marketorch.listening.listener import surest
+from marketorch.listening.record import SCHEMA, face_answers, read_records, to_table
 from marketorch.listening.seeing import THE_PHOTO
 from marketorch.tasks.detection import Detection
 
@@ -29,7 +30,7 @@ def sees_red(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def listener(tiny_runs: Path, sees_red: None) -> Listener:
-    return Listener.load(**{name: tiny_runs / name for name in KINDS}, explain=2)
+    return Listener.load(**{name: tiny_runs / name for name in LISTENING}, explain=2)
 
 
 @pytest.fixture
@@ -49,22 +50,25 @@ def test_a_record_tells_all_that_the_runs_say(listener: Listener, scene: np.ndar
     assert sides == pytest.approx([60, 200, 140, 240], abs=8)
     assert brand["area"] == pytest.approx(80 * 40 / (600 * 300), rel=0.3)
     assert len(post["faces"]) == 2
-    for face in post["faces"]:
+    assert {name: len(own) for name, own in post["face"].items()} == {"emotion": 2, "smile": 2}
+    for place, face in enumerate(post["faces"]):
         assert face["x2"] - face["x1"] == pytest.approx(face["y2"] - face["y1"], abs=0.2)
         assert 60 < face["x2"] - face["x1"] < 130
         for name, number in (("emotion", 7), ("smile", 2)):
-            shares = [own["probability"] for own in face[name]["probabilities"]]
+            said = face_answers(post, place)[name]
+            shares = [own["probability"] for own in said["probabilities"]]
             assert len(shares) == number
             assert sum(shares) == pytest.approx(1, abs=1e-4)
-            assert face[name]["probability"] == max(shares)
+            assert said["probability"] == max(shares)
     left = min(range(2), key=lambda place: post["faces"][place]["x1"])
     assert [(pair["face"], pair["brand"], pair["name"]) for pair in post["near"]] == [
         (left, 0, brand["brand"])
     ]
-    assert post["scene"]["label"] in ("beach", "street")
-    assert {own["label"] for own in post["sentiment"]["probabilities"]} == {"negative", "positive"}
-    assert len(post["sentiment"]["words"]) == 2
-    assert {own["word"] for own in post["sentiment"]["words"]} <= set(TEXT.replace(",", "").split())
+    assert post["photo"]["scene"]["label"] in ("beach", "street")
+    said = post["text"]["sentiment"]
+    assert {own["label"] for own in said["probabilities"]} == {"negative", "positive"}
+    assert len(said["words"]) == 2
+    assert {own["word"] for own in said["words"]} <= set(TEXT.replace(",", "").split())
 
 
 def test_a_record_says_what_each_run_says_by_itself(
@@ -73,26 +77,26 @@ def test_a_record_says_what_each_run_says_by_itself(
     """The same faces, boxes and shares as predict.py gives for the file."""
     Image.fromarray(scene).save(tmp_path / "a.png")
     path = str(tmp_path / "a.png")
-    runs = {name: load_run(tiny_runs / name) for name in KINDS}
+    runs = {name: load_run(tiny_runs / name) for name in LISTENING}
     post = Listener(**runs, min_face=0.05).analyse(path, TEXT)
     for name in ("emotion", "smile"):
         rows = runs[name].predict(path)
         assert [round(row["x"], 1) for row in rows] == [face["x1"] for face in post["faces"]]
-        for row, face in zip(rows, post["faces"], strict=True):
-            for own in face[name]["probabilities"]:
+        for row, said in zip(rows, post["face"][name], strict=True):
+            for own in said["probabilities"]:
                 assert own["probability"] == pytest.approx(row[f"p_{own['label']}"], abs=1e-5)
-    (scores,) = [own["value"] for own in post["faces"][0]["emotion"]["scores"]]
+    (scores,) = [own["value"] for own in post["face"]["emotion"][0]["scores"]]
     assert scores == pytest.approx(runs["emotion"].predict(path)[0]["valence"], abs=1e-4)
     (row,) = runs["scene"].predict(path)
-    assert row["probability"] == pytest.approx(post["scene"]["probability"], abs=1e-5)
+    assert row["probability"] == pytest.approx(post["photo"]["scene"]["probability"], abs=1e-5)
     (row,) = runs["sentiment"].predict([TEXT])
-    assert row["label"] == post["sentiment"]["label"]
+    assert row["label"] == post["text"]["sentiment"]["label"]
     found = {(row["label"], row["x1"], row["y1"]) for row in runs["logo"].predict(path)}
     assert {(own["brand"], own["x1"], own["y1"]) for own in post["brands"]} <= found
 
 
 @pytest.mark.parametrize(
-    "names", [[name] for name in KINDS] + [["logo", "emotion"], ["smile", "scene", "sentiment"]]
+    "names", [[name] for name in LISTENING] + [["logo", "emotion"], ["smile", "scene", "sentiment"]]
 )
 def test_any_runs_will_do(
     tiny_runs: Path, sees_red: None, scene: np.ndarray, names: list[str]
@@ -103,19 +107,33 @@ def test_any_runs_will_do(
     assert (post["brands"] is None) == ("logo" not in names)
     assert (post["faces"] is None) == (not faces)
     assert (post["near"] is None) == (not faces or "logo" not in names)
-    assert (post["scene"] is None) == ("scene" not in names)
-    assert (post["sentiment"] is None) == ("sentiment" not in names)
-    for face in post["faces"] or []:
-        assert {name for name in ("emotion", "smile") if face[name]} == faces
+    assert (post["photo"] is None) == ("scene" not in names)
+    assert (post["text"] is None) == ("sentiment" not in names)
+    assert (post["face"] or {}).keys() == faces
+
+
+def test_classifiers_of_any_name_stand_beside_each_other(
+    tiny_runs: Path, scene: np.ndarray
+) -> None:
+    """A further one needs no field of its own, and says what it says alone."""
+    names = {"topic": "sentiment", "sentiment": "sentiment", "where": "scene", "mood": "emotion"}
+    post = Listener.load(**{name: tiny_runs / run for name, run in names.items()}).analyse(
+        scene, TEXT
+    )
+    assert post["text"].keys() == {"topic", "sentiment"}
+    assert post["text"]["topic"] == post["text"]["sentiment"]
+    assert (post["photo"].keys(), post["face"].keys()) == ({"where"}, {"mood"})
+    (again,) = [own for part in read_records(to_table([post])) for own in part]
+    assert again == post
 
 
 def test_nothing_found_is_not_unknown(listener: Listener) -> None:
     post = listener.analyse(np.full((90, 120), 128, np.uint8))
     assert (post["brands"], post["faces"], post["near"]) == ([], [], [])
-    assert (post["text"], post["sentiment"]) == (None, None)
-    assert post["scene"] is not None
+    assert (post["caption"], post["text"]) == (None, None)
+    assert post["photo"]["scene"] is not None
     post = listener.analyse(text=TEXT)
-    assert (post["brands"], post["faces"], post["near"], post["scene"]) == (None,) * 4
+    assert (post["brands"], post["faces"], post["near"], post["photo"]) == (None,) * 4
 
 
 def test_a_photo_is_decoded_and_searched_once(
@@ -144,9 +162,11 @@ def test_of_two_brands_at_one_place_the_surer_is_told() -> None:
 
 
 def test_runs_must_be_what_they_are_for(tiny_runs: Path) -> None:
-    with pytest.raises(ConfigError, match=r"logo=.*: expected a run of Detection, not of Image"):
-        Listener.load(logo=tiny_runs / "emotion")
-    with pytest.raises(ConfigError, match="give at least one run of logo, emotion"):
+    with pytest.raises(ConfigError, match=r"next=.*: a run of Recommendation says nothing of post"):
+        Listener.load(next=tiny_runs / "recommender")
+    with pytest.raises(ConfigError, match="marks and logo: one run can say which brands"):
+        Listener.load(marks=tiny_runs / "logo", logo=tiny_runs / "logo")
+    with pytest.raises(ConfigError, match="give at least one run, such as logo"):
         Listener.load()
     with pytest.raises(CheckpointError, match="there is no such folder"):
         Listener.load(scene="nowhere")
@@ -182,9 +202,9 @@ def test_a_photo_that_cannot_be_used_is_a_fault(tiny_runs: Path, photo: Any, rea
     (fault,) = post["faults"]
     assert fault["part"] == "photo"
     assert fault["reason"].startswith(f"{THE_PHOTO} {reason}")
-    assert (post["width"], post["scene"]) == (None, None)
-    assert post["sentiment"]["words"]
-    assert to_table([post]).to_pylist() == [post]
+    assert (post["width"], post["photo"]) == (None, None)
+    assert post["text"]["sentiment"]["words"]
+    assert to_table([post]).to_pylist(maps_as_pydicts="strict") == [post]
 
 
 @pytest.mark.parametrize(
@@ -201,18 +221,18 @@ def test_a_photo_that_cannot_be_used_is_a_fault(tiny_runs: Path, photo: Any, rea
 )
 def test_odd_texts_are_answered(tiny_runs: Path, text: str) -> None:
     post = Listener.load(sentiment=tiny_runs / "sentiment").analyse(None, text)
-    assert (post["text"], post["faults"]) == (text, [])
-    assert post["sentiment"]["label"] in ("negative", "positive")
-    assert to_table([post]).to_pylist() == [post]
+    assert (post["caption"], post["faults"]) == (text, [])
+    assert post["text"]["sentiment"]["label"] in ("negative", "positive")
+    assert to_table([post]).to_pylist(maps_as_pydicts="strict") == [post]
 
 
 def test_no_text_and_bad_text(tiny_runs: Path) -> None:
     listener = Listener.load(sentiment=tiny_runs / "sentiment")
     for text in (None, "", " \n\t"):
         post = listener.analyse(None, text)
-        assert (post["text"], post["sentiment"]) == (None, None)
+        assert (post["caption"], post["text"]) == (None, None)
         assert [own["reason"] for own in post["faults"]] == ["neither a photo nor a text"]
     post = listener.analyse(None, "fine\ud800")
-    assert post["text"] == "fine\ufffd"
+    assert post["caption"] == "fine\ufffd"
     assert [own["part"] for own in post["faults"]] == ["text"]
-    assert to_table([post]).to_pylist() == [post]
+    assert to_table([post]).to_pylist(maps_as_pydicts="strict") == [post]

@@ -22,11 +22,11 @@ from red_spots import TEXT, cut, red_spot, reds
 from rich.console import Console
 
 from marketorch import load_run
+from marketorch.app.runs import LISTENING
 from marketorch.engine import tracking
 from marketorch.errors import ConfigError
 from marketorch.listening import Listener, Post, analyse_folder, read_records
 from marketorch.listening import folder as folders
-from marketorch.listening.listener import KINDS
 from marketorch.listening.record import SCHEMA, record
 from marketorch.tasks.detection import Detection
 
@@ -39,7 +39,7 @@ def sees_red(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def listener(tiny_runs: Path, sees_red: None) -> Listener:
-    return Listener.load(**{name: tiny_runs / name for name in KINDS}, explain=2)
+    return Listener.load(**{name: tiny_runs / name for name in LISTENING}, explain=2)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_all_posts_are_in_the_table_in_their_order(
     assert posts[5]["faults"] == [
         {"part": "photo", "reason": "its name leads out of the folder"},
     ]
-    assert posts[4]["sentiment"] is not None
+    assert posts[4]["text"]["sentiment"] is not None
     about = {"id": "p0", "time": "2024-05-01", "author": "@ann", "image": "photos/two.png"}
     assert about.items() <= posts[0].items()
     alone = listener.analyse(source.parent / "photos" / "two.png", f"{TEXT} 0")
@@ -116,7 +116,7 @@ def test_a_folder_of_photos_is_heard(tiny_runs: Path, tmp_path: Path) -> None:
     analyse_folder(listener, photos(tmp_path / "in"), tmp_path / "out.parquet")
     posts = records_of(tmp_path / "out.parquet")
     assert [post["image"] for post in posts] == ["none.png", "two.png"]
-    assert all(post["scene"] and not post["faults"] for post in posts)
+    assert all(post["photo"]["scene"] and not post["faults"] for post in posts)
 
 
 def cut_short(listener: Listener, after: int, *arguments: Any, **options: Any) -> None:
@@ -246,7 +246,7 @@ def test_memory_holds_one_part_at_a_time(
 
     def analyse(posts: list[Post]) -> list[Any]:
         waiting.append(len(posts))
-        return [record(id=post.id, text=post.text) for post in posts]
+        return [record(id=post.id, caption=post.text) for post in posts]
 
     monkeypatch.setattr(listener, "analyse_posts", analyse)
     monkeypatch.setattr(folders, "ROWS", 100)
@@ -272,7 +272,7 @@ def test_outputs_that_cannot_be_are_explained(listener: Listener, source: Path) 
 
 @pytest.fixture
 def listen(call_script: Any, tiny_runs: Path, sees_red: None) -> Callable[..., Any]:
-    runs = [f"{name}={tiny_runs / name}" for name in KINDS]
+    runs = [f"{name}={tiny_runs / name}" for name in LISTENING]
     return lambda *arguments, asked=runs: call_script("listen", *asked, *arguments)
 
 
@@ -291,7 +291,7 @@ def test_the_script_prints_one_post(listen: Any, source: Path) -> None:
     done = listen(f"input={source.parent}/photos/red.png", "caption=So :smile: good.")
     post = json.loads(done.stdout)
     assert list(post) == SCHEMA.names
-    assert post["text"] == "So :smile: good."
+    assert post["caption"] == "So :smile: good."
     assert len(post["brands"]) == 1
     assert json.loads(listen("caption=alone").stdout)["width"] is None
 
@@ -300,7 +300,7 @@ def test_the_script_prints_one_post(listen: Any, source: Path) -> None:
     ("arguments", "message"),
     [
         ([], "input=… is missing"),
-        (["inptu=in"], "inptu=in: unknown option"),
+        (["inptu=nowhere", "input=in"], "inptu=nowhere: unknown option, and no run. Did you mean"),
         (["input=in"], "output=posts.parquet is missing: in may hold many posts"),
         (["report=there"], "report=…: of which file?"),
         (["input=posts.csv", "output=o.parquet"], "posts.csv does not exist"),

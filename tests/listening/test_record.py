@@ -15,6 +15,7 @@ from marketorch.errors import DataError
 from marketorch.listening.record import (
     SCHEMA,
     SCHEMA_VERSION,
+    VERSION,
     from_json,
     read_records,
     record,
@@ -34,15 +35,16 @@ FIELDS = {
     "time": "string",
     "author": "string",
     "image": "string",
-    "text": "string",
+    "caption": "string",
     "width": "int32",
     "height": "int32",
     "brands": f"list<item: struct<brand: string, score: double, {BOX}, area: double>>",
-    "faces": f"list<item: struct<{BOX}, angle: double, score: double, "
-    f"emotion: struct<{ANSWER}>, smile: struct<{ANSWER}>>>",
+    "faces": f"list<item: struct<{BOX}, angle: double, score: double>>",
     "near": "list<item: struct<face: int32, brand: int32, name: string, distance: double>>",
-    "scene": f"struct<{ANSWER}>",
-    "sentiment": f"struct<{ANSWER}, words: list<item: struct<word: string, weight: double>>>",
+    "text": f"map<string, struct<{ANSWER}, "
+    "words: list<item: struct<word: string, weight: double>>>>",
+    "photo": f"map<string, struct<{ANSWER}>>",
+    "face": f"map<string, list<item: struct<{ANSWER}>>>",
     "faults": "list<item: struct<part: string, reason: string>>",
 }
 
@@ -60,36 +62,37 @@ def full() -> dict[str, Any]:
     """A record in which everything is known."""
     box = {"x1": -1.5, "y1": 2.0, "x2": 30.1, "y2": 33.6}
     said = answer("positive", negative=0.1, positive=0.9)
-    face = {**box, "angle": 3.1, "score": 0.8, "emotion": answer("happy", happy=0.7), "smile": None}
+    face = {**box, "angle": 3.1, "score": 0.8}
     return record(
         id="a",
         time="2024-05-01T10:00:00",
         author="@ann",
         image="a.png",
-        text="Naïve \u202eשלום 😀\0\n\"'",
+        caption="Naïve \u202eשלום 😀\0\n\"'",
         width=64,
         height=48,
         brands=[{"brand": "Morva", "score": 0.1 + 0.2, **box, "area": 1 / 3}],
         faces=[face],
         near=[{"face": 0, "brand": 0, "name": "Morva", "distance": 0.0}],
-        scene=answer("beach", beach=1.0),
-        sentiment=said | {"words": [{"word": "good", "weight": -1.25}]},
+        text={"sentiment": said | {"words": [{"word": "good", "weight": -1.25}]}},
+        photo={"scene": answer("beach", beach=1.0)},
+        face={"emotion": [answer("happy", happy=0.7)]},
         faults=[{"part": "photo", "reason": "none"}],
     )
 
 
-RECORDS = [full(), record(), record(text="", brands=[], faces=[], near=[])]
+RECORDS = [full(), record(), record(caption="", brands=[], faces=[], near=[])]
 
 
 def test_the_schema_is_that_of_its_version() -> None:
     """Whoever changes a field raises SCHEMA_VERSION, and then this test."""
-    assert SCHEMA_VERSION == 1
+    assert SCHEMA_VERSION == 2
     assert {field.name: str(field.type) for field in SCHEMA} == FIELDS
 
 
 def test_every_field_is_always_there() -> None:
     assert list(record()) == SCHEMA.names == list(full())
-    known = {"schema_version": 1, "faults": []}
+    known = {"schema_version": 2, "faults": []}
     assert record() == dict.fromkeys(SCHEMA.names) | known
     with pytest.raises(ValueError, match="no fields of a record: mood"):
         record(mood="good")
@@ -100,7 +103,7 @@ def test_nothing_is_lost_in_json_and_in_parquet(tmp_path: Path) -> None:
     assert [from_json(to_json(post)) for post in RECORDS] == RECORDS
     assert all("\n" not in to_json(post) for post in RECORDS)
     table = to_table(RECORDS)
-    assert table.to_pylist() == RECORDS
+    assert table.to_pylist(maps_as_pydicts="strict") == RECORDS
     pq.write_table(table, tmp_path / "posts.parquet")
     assert [own for part in read_records(tmp_path / "posts.parquet") for own in part] == RECORDS
     assert [own for part in read_records(table, at_once=2) for own in part] == RECORDS
@@ -112,11 +115,15 @@ def test_other_tables_are_refused(tmp_path: Path) -> None:
     def read(source: Any) -> list[Any]:
         return list(read_records(source))
 
-    newer = [post | {"schema_version": 2} for post in RECORDS]
-    with pytest.raises(DataError, match="schema_version 2; this version of marketorch reads 1"):
-        read(to_table(newer))
-    with pytest.raises(DataError, match="schema_version 2"):
-        from_json(to_json(newer[0]))
+    older = [post | {"schema_version": 1} for post in RECORDS]
+    with pytest.raises(DataError, match="schema_version 1; this version of marketorch reads 2"):
+        read(to_table(older))
+    with pytest.raises(DataError, match="schema_version 1"):
+        from_json(to_json(older[0]))
+    first = pa.table({"text": ["fine"]}).replace_schema_metadata({VERSION: "1"})
+    pq.write_table(first, tmp_path / "first.parquet")
+    with pytest.raises(DataError, match=r"first\.parquet has schema_version 1; .* reads 2"):
+        read(tmp_path / "first.parquet")
     with pytest.raises(DataError, match=r"holds no records of posts: it has no schema_version"):
         read(pa.table({"id": ["a"]}))
     columns = {name: [1] for name in SCHEMA.names}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
+from marketorch.config import compose, save
 from marketorch.data.events.source import EventData
 from marketorch.data.images.source import ImageData
 from marketorch.data.texts.source import TextData
@@ -59,15 +60,12 @@ def test_what_cannot_be_asked_of_images_says_so() -> None:
 
 
 def test_the_help_of_a_run_lists_its_own_options(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    (run / "checkpoints").mkdir(parents=True)
-    (run / "checkpoints" / "best.safetensors").touch()
-    config = "name: mine\ndata: {_target_: marketorch.data.texts.source.TextData}\n"
-    config += "model: {_target_: marketorch.models.texts.ngrams.Majority}\n"
-    config += "task: {_target_: marketorch.tasks.text_classification.TextClassification}\n"
-    (run / "config.yaml").write_text(config)
-    shown = RunOptions(run).help()
-    assert "mine (TextClassification) has: explain=N, rank=NAME, also=RUN_DIR, contains=…." in shown
+    save(compose(["experiment=sentiment"]), tmp_path / "config.yaml")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "best.safetensors").touch()
+    shown = RunOptions(tmp_path).help()
+    own = "explain=N, rank=NAME, also=RUN_DIR, contains=…"
+    assert f"sentiment (TextClassification) has: {own}." in shown
     assert "keep those alone that mention this" in shown
     assert "counts" not in shown
 

@@ -20,25 +20,24 @@ from PIL import Image
 
 from marketorch.app.highlight import pieces
 from marketorch.app.markup import data_address, html
-from marketorch.app.runs import RECOMMENDER, told
+from marketorch.app.runs import LISTENING, RECOMMENDER, told
 from marketorch.app.uploads import LETTERS, content, moved, posts_of
 from marketorch.data.boxes.search import SIDES
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.requests import Requests
 from marketorch.data.images.drawing import COLOURS, Mark, boxed
 from marketorch.data.texts.source import TextDataset
-from marketorch.errors import DataError
+from marketorch.errors import ConfigError, DataError
 from marketorch.listening import Listener, Post, analyse_folder, brand_report
-from marketorch.listening.listener import KINDS, answer
+from marketorch.listening.listener import answer
 from marketorch.listening.posts import valid
-from marketorch.listening.record import Record
+from marketorch.listening.record import Record, face_answers
 from marketorch.listening.seeing import pixels_of
 from marketorch.runs import Run
 
 WORDS = 8  # telling words that are highlighted
 SIDE = 1_200  # pixels of a photo as it is shown, at most
 MOST = 200  # items of a history; a model reads the last ones
-OF_PHOTOS = ("logo", "emotion", "smile", "scene")
 EMPTY_TEXT = "Write something, or paste it."
 MEDIA = {".html": "text/html", ".csv": "text/csv", ".png": "image/png"}
 MEDIA |= {".parquet": "application/octet-stream"}
@@ -56,13 +55,20 @@ class Answers:
 
     def __init__(self, runs: Mapping[str, Run]) -> None:
         self.runs = dict(runs)
-        listening: dict[str, Any] = {name: runs[name] for name in KINDS if name in runs}
+        listening: dict[str, Any] = {name: runs[name] for name in LISTENING if name in runs}
         self.listener = Listener(**listening, explain=WORDS) if listening else None
+        for name, run in listening.items():
+            if self.listener and name not in self.listener.about[LISTENING[name]]:
+                raise ConfigError(
+                    f"{name}={run.directory}: expected a run that answers about "
+                    f"{LISTENING[name]} of posts, not one of {type(run.task).__name__}."
+                )
 
     @property
     def sees(self) -> bool:
         """Whether a run looks at photos."""
-        return any(name in self.runs for name in OF_PHOTOS)
+        about = self.listener.about if self.listener else {}
+        return any(about.get(part) for part in ("brands", "photo", "face"))
 
     @property
     def catalogue(self) -> Catalogue:
@@ -99,11 +105,13 @@ class Answers:
         data, text = content(upload), valid(caption or "")
         check_length(text)
         (post,) = self.listener.analyse_posts([Post(data, text or None, image=name_of(upload))])
+        said = (post["text"] or {}).get("sentiment")
         return html(
             "photo",
             post=post,
             picture=picture_of(data, post) if post["width"] else "",
-            pieces=pieces(text, post["sentiment"]["words"]) if post["sentiment"] else [],
+            faces=[face_answers(post, place) for place in range(len(post["faces"] or ()))],
+            pieces=pieces(text, said["words"]) if said else [],
             near=dict.fromkeys((own["name"], own["face"] + 1) for own in post["near"] or ()),
             summary=summary(post),
             json=json.dumps(post, indent=1, ensure_ascii=False),
@@ -228,9 +236,9 @@ def marks_of(post: Record, scale: float) -> list[Mark]:
         Mark(box(own), f"{own['brand']} {own['score']:.0%}", colours[own["brand"]])
         for own in post["brands"] or ()
     ]
-    for number, face in enumerate(post["faces"] or (), start=1):
-        said = face["emotion"] or face["smile"]
-        marks.append(Mark(box(face), f"{number}: {said['label']}", COLOURS[-1]))
+    for place, face in enumerate(post["faces"] or ()):
+        said = next(iter(face_answers(post, place).values()))
+        marks.append(Mark(box(face), f"{place + 1}: {said['label']}", COLOURS[-1]))
     return marks
 
 

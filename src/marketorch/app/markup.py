@@ -114,7 +114,7 @@ PHOTO = """
 {% endfor %}
 </div>
 {% endif %}
-{% for face in post.faces or [] %}
+{% for face in faces %}
 {% if face.emotion %}
 <div class="card"><h3>Face {{ loop.index }} looks <bdi>{{ face.emotion.label }}</bdi></h3>
 {{ bars(face.emotion) }}</div>
@@ -123,12 +123,13 @@ PHOTO = """
 <div class="card"><h3>Smile of face {{ loop.index }}</h3>{{ bars(face.smile) }}</div>
 {% endif %}
 {% endfor %}
-{% if post.scene %}
-<div class="card"><h3>Scene: <bdi>{{ post.scene.label }}</bdi></h3>{{ bars(post.scene) }}</div>
-{% endif %}
-{% if post.sentiment %}
-<div class="card"><h3>Caption: <bdi>{{ post.sentiment.label }}</bdi></h3>
-{{ bars(post.sentiment) }}{{ said(pieces) }}</div>
+{% for name, own in (post.photo or {}).items() %}
+<div class="card"><h3>{{ name | capitalize }}: <bdi>{{ own.label }}</bdi></h3>{{ bars(own) }}</div>
+{% endfor %}
+{% if post.text and post.text.sentiment %}
+{% set own = post.text.sentiment %}
+<div class="card"><h3>Caption: <bdi>{{ own.label }}</bdi></h3>
+{{ bars(own) }}{{ said(pieces) }}</div>
 {% endif %}
 </div>
 <details><summary>The record as JSON</summary><pre>{{ json }}</pre></details>

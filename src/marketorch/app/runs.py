@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from marketorch.errors import ConfigError
-from marketorch.listening.listener import KINDS
 from marketorch.runs import Run, load_run
 from marketorch.tasks.recommendation import Recommendation
 
 RECOMMENDER = "recommender"
-NAMES = (*KINDS, RECOMMENDER)
+LISTENING = {"logo": "brands", "emotion": "face", "smile": "face", "scene": "photo"}
+LISTENING |= {"sentiment": "text"}  # runs that read posts, and what they answer about
+NAMES = (*LISTENING, RECOMMENDER)
 DEMO = Path("runs/demo")
 
 

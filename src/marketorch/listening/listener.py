@@ -1,6 +1,6 @@
 """Listens to posts: a photo and its caption in, one record of all that the runs say of them out.
 
-Whatever subset of runs there is, each answers for a whole batch of posts at once, through
+Whatever runs there are, each answers for a whole batch of posts at once, through
 `Run.predict`, as it would for predict.py. What a post is bad at becomes a fault of its record.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,81 +19,69 @@ from marketorch.data.boxes.search import SIDES, squares_to_search
 from marketorch.data.images.dataset import DecodedImages, Pixels, as_tensor
 from marketorch.data.images.faces import Face
 from marketorch.data.texts.source import TextDataset
-from marketorch.engine.task import Row, Task
+from marketorch.engine.task import Row
 from marketorch.errors import ConfigError
-from marketorch.listening.nearness import REACH, near
 from marketorch.listening.posts import Post, fault, valid
+from marketorch.listening.proximity import REACH, near
 from marketorch.listening.record import Record, record
 from marketorch.listening.seeing import MAX_PIXELS, MIN_FACE, Seen, Viewer
 from marketorch.runs import Run, load_run
-from marketorch.tasks.detection import Detection
-from marketorch.tasks.image_classification import ImageClassification
-from marketorch.tasks.text_classification import TextClassification
 
-KINDS: dict[str, type[Task]] = {
-    "logo": Detection,
-    "emotion": ImageClassification,
-    "smile": ImageClassification,
-    "scene": ImageClassification,
-    "sentiment": TextClassification,
-}
 SAME = 0.7  # overlap (IoU) from which on two boxes are of one mark
 ANSWERED = {"label", "probability", "text", "words"}  # columns of a classifier's row
+PARTS = ("brands", "face", "photo", "text")  # of a post, about which runs answer
 
 
 class Listener:
-    """Says what is in posts, by up to five runs.
+    """Says what is in posts, by any number of runs with names of your choice.
+
+    What a run answers about, its task says (`marketorch.engine.task.Task.answers_about`): a
+    detector about brands, classifiers about the caption, the whole photo, or the faces in it, which
+    are found first.
 
     Args:
-        logo: a detector of brands.
-        emotion, smile: classifiers of faces, which are found in the photos.
-        scene: a classifier of whole photos.
-        sentiment: a classifier of texts.
-        explain: how many telling words of a text to name; each asks the model again.
-        reach: up to which distance a face stands near a brand, see `nearness`.
+        explain: how many words of a text to name that moved the answer; each asks the model again.
+        reach: up to which distance a face stands near a brand, see `proximity`.
         min_face: side of the smallest face to be found, as a share of the photo's shorter side.
         max_pixels: a larger photo is a fault.
+        runs: by the names under which a record holds their answers.
 
     Raises:
-        ConfigError: there is no run, or one that does not do what it is for.
+        ConfigError: there is no run, one that says nothing of posts, or a second one of brands.
+
+    Example:
+        >>> listener = Listener.load(logo="runs/logo/1", sentiment="runs/sentiment/1")
+        >>> listener.analyse("photo.jpg", "What a day!")["text"]["sentiment"]["label"]
     """
 
     def __init__(
         self,
         *,
-        logo: Run | None = None,
-        emotion: Run | None = None,
-        smile: Run | None = None,
-        scene: Run | None = None,
-        sentiment: Run | None = None,
         explain: int = 3,
         reach: float = REACH,
         min_face: float = MIN_FACE,
         max_pixels: int = MAX_PIXELS,
+        **runs: Run | None,
     ) -> None:
-        given = {"logo": logo, "emotion": emotion, "smile": smile}
-        given |= {"scene": scene, "sentiment": sentiment}
-        self.runs = {name: run for name, run in given.items() if run is not None}
+        self.runs = {name: run for name, run in runs.items() if run is not None}
         if not self.runs:
-            raise ConfigError(f"Nobody listens: give at least one run of {', '.join(KINDS)}.")
+            raise ConfigError("Nobody listens: give at least one run, such as logo=RUN.")
+        self.about: dict[str, dict[str, Run]] = {part: {} for part in PARTS}
         for name, run in self.runs.items():
-            if not isinstance(run.task, KINDS[name]):
-                found = type(run.task).__name__
-                raise ConfigError(
-                    f"{name}={run.directory}: expected a run of {KINDS[name].__name__}, not of "
-                    f"{found}."
-                )
+            self.about[part_of(name, run)][name] = run
+        if len(self.about["brands"]) > 1:
+            names = " and ".join(self.about["brands"])
+            raise ConfigError(f"{names}: one run can say which brands are in a photo, not two.")
         self.explain, self.reach = explain, reach
-        self.viewer = Viewer(self.runs, min_face=min_face, max_pixels=max_pixels)
+        self.detector = next(iter(self.about["brands"].values()), None)
+        photos, faces = self.about["photo"], self.about["face"]
+        limits = {"min_face": min_face, "max_pixels": max_pixels}
+        self.viewer = Viewer(self.detector, photos, faces, **limits)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, **arguments: Any) -> Listener:
         """A listener by the directories of its runs; the other arguments are the constructor's."""
-        runs = {
-            name: load_run(path)
-            for name, path in arguments.items()
-            if name in KINDS and isinstance(path, (str, Path))
-        }
+        runs = {n: load_run(v) for n, v in arguments.items() if isinstance(v, (str, Path))}
         return cls(**arguments | runs)
 
     def analyse(
@@ -139,7 +128,7 @@ class Listener:
             time=post.time,
             author=post.author,
             image=post.image,
-            text=None if text is None else valid(text),
+            caption=None if text is None else valid(text),
             faults=faults,
         )
 
@@ -147,24 +136,22 @@ class Listener:
 
     def _look(self, records: list[Record], seen: Mapping[int, Seen]) -> None:
         """Fills in what the photos show, by their places in the batch."""
-        if "logo" in self.runs:
-            for place, brands in self._brands(seen).items():
+        if self.detector:
+            for place, brands in self._brands(self.detector, seen).items():
                 records[place]["brands"] = brands
-        if self.viewer.of_faces:
-            for place, faces in self._faces(seen).items():
-                records[place]["faces"] = faces
-        if "scene" in self.runs:
-            rows = self._classified("scene", [own.whole for own in seen.values()])
+        if self.about["face"]:
+            self._faces(records, seen)
+        for name, run in self.about["photo"].items():
+            rows = classify(run, [own.whole[name] for own in seen.values()])
             for place, row in zip(seen, rows, strict=True):
-                records[place]["scene"] = answer(row)
+                records[place]["photo"] = (records[place]["photo"] or {}) | {name: answer(row)}
         for place in seen:
             brands, faces = records[place]["brands"], records[place]["faces"]
             if brands is not None and faces is not None:
                 records[place]["near"] = near(faces, brands, self.reach)
 
-    def _brands(self, seen: Mapping[int, Seen]) -> dict[int, list[Row]]:
+    def _brands(self, run: Run, seen: Mapping[int, Seen]) -> dict[int, list[Row]]:
         """The brands in each photo, the surest first; where two are told at one place, this one."""
-        run = self.runs["logo"]
         sizes = [(own.width, own.height) for own in seen.values()]
         squares = [own.square for own in seen.values() if own.square is not None]
         dataset: Any = squares_to_search(squares, sizes, [str(place) for place in seen])
@@ -175,35 +162,44 @@ class Listener:
                 found[int(row["image"])].append({"brand": row["label"], **kept})
         return {place: surest(brands) for place, brands in found.items()}
 
-    def _faces(self, seen: Mapping[int, Seen]) -> dict[int, list[Row]]:
-        """The faces in each photo, the largest first, with what the classifiers say of each."""
-        found = {place: [face_row(face) for face in own.faces or []] for place, own in seen.items()}
-        every = [row for rows in found.values() for row in rows]
-        for name in self.viewer.of_faces:
-            crops = [crop for own in seen.values() for crop in own.crops[name]]
-            for row, said in zip(every, self._classified(name, crops), strict=True):
-                row[name] = answer(said)
-        return found
-
-    def _classified(self, name: str, images: Sequence[Any]) -> list[Row]:
-        """What a classifier says of images that are as it reads them."""
-        return self.runs[name].predict(DecodedImages(as_tensor(images))) if len(images) else []
+    def _faces(self, records: list[Record], seen: Mapping[int, Seen]) -> None:
+        """Fills in the faces of each photo, the largest first, and what is said of each."""
+        for place, own in seen.items():
+            records[place] |= {"faces": [face_row(face) for face in own.faces or []], "face": {}}
+        for name, run in self.about["face"].items():
+            rows = iter(classify(run, [crop for own in seen.values() for crop in own.crops[name]]))
+            for place in seen:
+                number = len(records[place]["faces"])
+                records[place]["face"][name] = [answer(row) for row in islice(rows, number)]
 
     # -- texts --------------------------------------------------------------------------------
 
     def _read(self, records: list[Record]) -> None:
-        """Fills in the sentiment of the texts; equal texts are asked about once."""
+        """Fills in what is said of the captions; equal ones are asked about once."""
         places: dict[str, list[int]] = defaultdict(list)
         for place, post in enumerate(records):
-            if post["text"] is not None:
-                places[post["text"]].append(place)
-        if not places or "sentiment" not in self.runs:
-            return
-        rows = self.runs["sentiment"].predict(TextDataset(list(places)), explain=self.explain)
-        for row in rows:
-            for place in places[row["text"]]:
+            if post["caption"] is not None:
+                places[post["caption"]].append(place)
+        for name, run in self.about["text"].items() if places else ():
+            for row in run.predict(TextDataset(list(places)), explain=self.explain):
                 words = [word | {"word": valid(word["word"])} for word in row.get("words", [])]
-                records[place]["sentiment"] = answer(row) | {"words": words}
+                said = {name: answer(row) | {"words": words}}
+                for place in places[row["text"]]:
+                    records[place]["text"] = (records[place]["text"] or {}) | said
+
+
+def part_of(name: str, run: Run) -> str:
+    """What of a post a run answers about. ConfigError if it says nothing of posts."""
+    part = run.task.answers_about(run.data)
+    if part is None:
+        task = type(run.task).__name__
+        raise ConfigError(f"{name}={run.directory}: a run of {task} says nothing of posts.")
+    return part
+
+
+def classify(run: Run, images: Sequence[Any]) -> list[Row]:
+    """What a classifier says of images that are as it reads them."""
+    return run.predict(DecodedImages(as_tensor(images))) if len(images) else []
 
 
 def surest(brands: Sequence[Row]) -> list[Row]:
@@ -242,5 +238,4 @@ def face_row(face: Face) -> Row:
     x, y, width, height = face.box
     box = dict(zip(SIDES, (x, y, x + width, y + height), strict=True))
     row: Row = {name: round(value, 1) for name, value in box.items()}
-    row |= {"angle": round(face.angle, 1), "score": round(face.score, 4)}
-    return row | {"emotion": None, "smile": None}
+    return row | {"angle": round(face.angle, 1), "score": round(face.score, 4)}

@@ -1,8 +1,10 @@
 """The record of a post: a fixed schema, the same as a dict, as JSON and as a row of Parquet.
 
 Every field is always there. What nobody has looked for, because there was no run, no photo or no
-text for it, is None; what was looked for and not found is an empty list. Class names differ from
-run to run, so they are values, not fields.
+caption for it, is None; what was looked for and not found is an empty list. Class names differ from
+run to run, so they are values, not fields, and what classifiers say stands under the names of their
+runs: ``text`` holds their answers about the caption, ``photo`` those about the whole photo, and
+``face`` lists of them, one answer for each of ``faces``. A further classifier needs no new field.
 
 Lengths are pixels of the photo, the right way up.
 """
@@ -19,7 +21,8 @@ import pyarrow.parquet as pq
 
 from marketorch.errors import DataError
 
-SCHEMA_VERSION = 1  # raised when a field is added, changed or left out
+SCHEMA_VERSION = 2  # raised when a field is added, changed or left out
+VERSION = "marketorch.schema_version"  # in the metadata of a file
 Record = dict[str, Any]
 
 BOX = [(side, pa.float64()) for side in ("x1", "y1", "x2", "y2")]
@@ -30,10 +33,8 @@ ANSWER = [("label", pa.string()), ("probability", pa.float64()), ("probabilities
 ANSWER += [("scores", SCORES)]  # expected values of numbers that the classes have, e.g. valence
 BRAND = [("brand", pa.string()), ("score", pa.float64()), *BOX, ("area", pa.float64())]
 FACE = [*BOX, ("angle", pa.float64()), ("score", pa.float64())]
-FACE += [("emotion", pa.struct(ANSWER)), ("smile", pa.struct(ANSWER))]
 NEAR = [("face", pa.int32()), ("brand", pa.int32()), ("name", pa.string())]
 NEAR += [("distance", pa.float64())]
-MAYBE = ("emotion", "smile")  # of a face: null where nobody has asked
 FAULT = [("part", pa.string()), ("reason", pa.string())]
 
 SCHEMA = pa.schema(
@@ -43,17 +44,18 @@ SCHEMA = pa.schema(
         ("time", pa.string()),
         ("author", pa.string()),
         ("image", pa.string()),
-        ("text", pa.string()),
+        ("caption", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
         ("brands", pa.list_(pa.struct(BRAND))),
         ("faces", pa.list_(pa.struct(FACE))),
         ("near", pa.list_(pa.struct(NEAR))),
-        ("scene", pa.struct(ANSWER)),
-        ("sentiment", pa.struct([*ANSWER, ("words", WORDS)])),
+        ("text", pa.map_(pa.string(), pa.struct([*ANSWER, ("words", WORDS)]))),
+        ("photo", pa.map_(pa.string(), pa.struct(ANSWER))),
+        ("face", pa.map_(pa.string(), pa.list_(pa.struct(ANSWER)))),
         ("faults", pa.list_(pa.struct(FAULT))),
     ],
-    metadata={"marketorch.schema_version": str(SCHEMA_VERSION)},
+    metadata={VERSION: str(SCHEMA_VERSION)},
 )
 
 
@@ -63,6 +65,11 @@ def record(**known: Any) -> Record:
         raise ValueError(f"no fields of a record: {', '.join(sorted(unknown))}")
     blank = dict.fromkeys(SCHEMA.names) | {"schema_version": SCHEMA_VERSION, "faults": []}
     return blank | known
+
+
+def face_answers(post: Record, place: int) -> dict[str, Any]:
+    """What each classifier says of the face at a place of ``faces``, by the names of the runs."""
+    return {name: answers[place] for name, answers in (post["face"] or {}).items()}
 
 
 def to_json(post: Record) -> str:
@@ -94,7 +101,7 @@ def read_records(source: Any, at_once: int = 1024) -> Iterator[list[Record]]:
         DataError: the file is missing or broken, or holds no records of this version.
     """
     for batch in _batches(source, at_once):
-        records = batch.to_pylist()
+        records = batch.to_pylist(maps_as_pydicts="strict")
         for post in records:
             _check_version(post["schema_version"], str(source) if _is_path(source) else "the table")
         yield records
@@ -115,6 +122,9 @@ def _batches(source: Any, at_once: int) -> Iterable[pa.RecordBatch]:
 def _in_file(file: pq.ParquetFile, shown: str, at_once: int) -> Iterator[pa.RecordBatch]:
     """Yields the records of a file. DataError where it turns out to be damaged."""
     try:
+        written = (file.schema_arrow.metadata or {}).get(VERSION.encode())
+        if written is not None:
+            _check_version(int(written), shown)
         _check_names(file.schema_arrow.names, shown)
         for batch in file.iter_batches(at_once, columns=SCHEMA.names):
             yield from _as_records(pa.Table.from_batches([batch]), shown).to_batches()
@@ -142,14 +152,15 @@ def _as_records(frame: Any, shown: str = "the table") -> pa.Table:
 
 def _has_holes(values: pa.Array) -> bool:
     """Whether a value within a list or an answer is null, as none is that `to_table` wrote."""
-    if pa.types.is_list(values.type):
+    if pa.types.is_map(values.type):
+        inner = values.drop_null().items
+    elif pa.types.is_list(values.type):
         inner = values.flatten()
-        return bool(inner.null_count) or _has_holes(inner)
-    if not pa.types.is_struct(values.type):
+    elif pa.types.is_struct(values.type):
+        return any(part.null_count or _has_holes(part) for part in values.drop_null().flatten())
+    else:
         return False
-    names = [field.name for field in values.type]
-    parts = zip(names, values.drop_null().flatten(), strict=True)
-    return any((part.null_count and name not in MAYBE) or _has_holes(part) for name, part in parts)
+    return bool(inner.null_count) or _has_holes(inner)
 
 
 def _check_names(names: Sequence[str], shown: str) -> None:

@@ -45,7 +45,7 @@ class Seen:
     Args:
         width, height: of the photo.
         square: what a detector reads ``(S, S, 3)``, if there is one.
-        whole: what a classifier of scenes reads, if there is one.
+        whole: the photo as each of the classifiers of whole photos reads it.
         faces: found in the photo, the largest first; None: not looked for.
         crops: the faces as each of the classifiers of faces reads them.
     """
@@ -53,7 +53,7 @@ class Seen:
     width: int
     height: int
     square: Pixels | None = None
-    whole: Pixels | None = None
+    whole: dict[str, Pixels] = field(default_factory=dict)
     faces: list[Face] | None = None
     crops: dict[str, list[Pixels]] = field(default_factory=dict)
 
@@ -62,14 +62,24 @@ class Viewer:
     """Sees photos for some runs.
 
     Args:
-        runs: by what they are for: ``logo``, ``scene``, and ``emotion`` and ``smile`` of faces.
+        brands: the detector, if there is one.
+        photos, faces: classifiers of whole photos and of faces, by name.
         min_face: side of the smallest face to be found, as a share of the photo's shorter side.
         max_pixels: of the largest photo that is decoded.
     """
 
-    def __init__(self, runs: Mapping[str, Run], *, min_face: float, max_pixels: int) -> None:
-        self.forms = {name: form_of(run) for name, run in runs.items() if name != "sentiment"}
-        self.of_faces = [name for name in ("emotion", "smile") if name in runs]
+    def __init__(
+        self,
+        brands: Run | None,
+        photos: Mapping[str, Run],
+        faces: Mapping[str, Run],
+        *,
+        min_face: float,
+        max_pixels: int,
+    ) -> None:
+        self.side = form_of(brands).size if brands else None
+        self.of_photos = {name: form_of(run) for name, run in photos.items()}
+        self.of_faces = {name: form_of(run) for name, run in faces.items()}
         self.min_face, self.max_pixels = min_face, max_pixels
         self.own = threading.local()  # a finder a thread
         FaceFinder(min_size=min_face)  # says what is wrong with it
@@ -93,17 +103,17 @@ class Viewer:
         """
         photo = pixels_of(source, self.max_pixels)
         height, width = photo.shape[:2]
-        square = letterboxed(photo, self.forms["logo"].size) if "logo" in self.forms else None
-        whole = None
-        if form := self.forms.get("scene"):
-            whole = fitted(in_mode(photo, form.mode), form.size, form.fit)
+        square = letterboxed(photo, self.side) if self.side else None
+        whole = {
+            name: fitted(in_mode(photo, form.mode), form.size, form.fit)
+            for name, form in self.of_photos.items()
+        }
         if not self.of_faces:
             return Seen(width, height, square, whole)
         grey = in_mode(photo, "L")
         faces = self._finder.find(grey)
         crops = {}
-        for name in self.of_faces:
-            form = self.forms[name]
+        for name, form in self.of_faces.items():
             plain = grey if form.mode == "L" else photo
             crops[name] = [crop(plain, face, form.size) for face in faces]
         return Seen(width, height, square, whole, faces, crops)

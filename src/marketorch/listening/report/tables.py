@@ -1,7 +1,8 @@
 """What many records say together, as tables: voices, sentiment, faces, time, scenes, posts.
 
 A brand is spoken of by the posts in whose photo it is seen. What these posts say in their captions
-is its sentiment, and how the faces look that stand near it is its emotion. Shares are means of
+is its sentiment, and how the faces look that stand near it is its emotion. They are the answers of
+the runs that are called ``sentiment``, ``emotion``, ``smile`` and ``scene``. Shares are means of
 probabilities, which keep what a count of the likeliest labels throws away. All text is made safe to
 print here: control characters are replaced.
 """
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from scipy.special import stdtrit
 
-from marketorch.listening.record import Record
+from marketorch.listening.record import Record, face_answers
 from marketorch.runs.rows import spelled
 from marketorch.tasks.detection import counted
 
@@ -86,10 +87,12 @@ def laid_flat(batches: Iterable[list[Record]]) -> Frames:
 def _add(rows: dict[str, list[dict[str, Any]]], record: Record, post: int) -> None:
     """Adds one record to the rows of all tables."""
     own = {"post": post}
-    said, seen, faces = record["sentiment"], record["scene"], record["faces"] or []
+    said, seen = (record["text"] or {}).get("sentiment"), (record["photo"] or {}).get("scene")
+    faces = record["faces"] or []
     rows["posts"].append(
         own
-        | {name: clean(record[name]) for name in ("id", "time", "author", "image", "text")}
+        | {name: clean(record[name]) for name in ("id", "time", "author", "image")}
+        | {"text": clean(record["caption"])}
         | {"photo": record["width"] is not None, "faces": len(faces)}
         | {"tone": tone(said), "sentiment": clean(said["label"]) if said else None}
         | {"words": _words(said), "scene": clean(seen["label"]) if seen else None}
@@ -97,11 +100,11 @@ def _add(rows: dict[str, list[dict[str, Any]]], record: Record, post: int) -> No
     for box in record["brands"] or []:
         rows["brands"].append(own | {"brand": clean(box["brand"]), "area": box["area"]})
     rows["sentiments"] += [own | share for share in shares(said)]
-    for number, face in enumerate(faces):
-        whose = own | {"face": number}
-        rows["emotions"] += [whose | share for share in shares(face["emotion"])]
-        rows["smiles"] += [whose | share for share in shares(face["smile"])]
-        rows["scores"] += [whose | score for score in scores(face["emotion"])]
+    for number in range(len(faces)):
+        whose, answers = own | {"face": number}, face_answers(record, number)
+        rows["emotions"] += [whose | share for share in shares(answers.get("emotion"))]
+        rows["smiles"] += [whose | share for share in shares(answers.get("smile"))]
+        rows["scores"] += [whose | score for score in scores(answers.get("emotion"))]
     for pair in record["near"] or []:
         rows["near"].append(own | {"face": pair["face"], "brand": clean(pair["name"])})
     for fault in record["faults"] or []:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from marketorch.listening.known import told_of_truth, tone_around
 from marketorch.listening.record import Record, record, to_table
+from marketorch.listening.truth import compare_with_truth, tone_around
 
 
 def answer(label: str, **more: Any) -> dict[str, Any]:
@@ -26,10 +26,11 @@ def brand(name: str) -> dict[str, Any]:
     return {"brand": name, "score": 0.9, **box, "area": 0.1}
 
 
-def face(left: float, look: str | None) -> dict[str, Any]:
-    box = {"x1": left, "y1": 10.0, "x2": left + 20, "y2": 30.0}
-    emotion = None if look is None else answer(look)
-    return {**box, "angle": 0.0, "score": 1.0, "emotion": emotion, "smile": None}
+def faces(**looks: float) -> dict[str, Any]:
+    """Fields of a record with faces that look so, each from an x on."""
+    boxes = [{"x1": x, "y1": 10.0, "x2": x + 20, "y2": 30.0} for x in looks.values()]
+    found = [box | {"angle": 0.0, "score": 1.0} for box in boxes]
+    return {"faces": found, "face": {"emotion": [answer(look) for look in looks]}}
 
 
 def written(folder: Path, truths: list[dict[str, Any]]) -> Path:
@@ -56,12 +57,12 @@ def test_the_truth_is_compared_with_what_was_told(tmp_path: Path) -> None:
     )
     praise, blame = answer("positive", words=[]), answer("negative", words=[])
     told = [
-        record(brands=[brand("Morva"), brand("Kesmira")], faces=[face(2, "happy")],
-               scene=answer("beach"), sentiment=praise),
-        record(brands=[], faces=[face(4, "sad"), face(60, "fear")], scene=answer("street")),
-        record(sentiment=blame),
+        record(brands=[brand("Morva"), brand("Kesmira")], **faces(happy=2),
+               photo={"scene": answer("beach")}, text={"sentiment": praise}),
+        record(brands=[], **faces(sad=4, fear=60), photo={"scene": answer("street")}),
+        record(text={"sentiment": blame}),
     ]  # fmt: skip
-    found = told_of_truth(to_table(told), path)
+    found = compare_with_truth(to_table(told), path)
     assert found["brands"] == pytest.approx(2 * 1 / (2 + 3))  # of three there and two told
     assert found["captions"] == found["settings"] == found["emotions"] == 0.5
     assert found["faces"] == pytest.approx(2 / 3)  # the one beside nobody does not count
@@ -69,8 +70,8 @@ def test_the_truth_is_compared_with_what_was_told(tmp_path: Path) -> None:
 
 def test_what_nobody_listened_for_is_not_known(tmp_path: Path) -> None:
     path = written(tmp_path, [truth("Morva", happy=0)])
-    assert all(map(math.isnan, told_of_truth(to_table([record()]), path).values()))
-    blind = told_of_truth(to_table([record(faces=[face(0, None)])]), path)
+    assert all(map(math.isnan, compare_with_truth(to_table([record()]), path).values()))
+    blind = compare_with_truth(to_table([record(**faces(happy=0) | {"face": {}})]), path)
     assert blind["faces"] == 1.0
     assert math.isnan(blind["emotions"])
 
@@ -82,7 +83,7 @@ def test_who_fell_most_comes_first() -> None:
         shares = {"negative": 1 - good, "positive": good}
         pairs = [{"label": label, "probability": share} for label, share in shares.items()]
         said = answer("positive", words=[]) | {"probabilities": pairs}
-        return record(brands=[brand(name), brand(name)], time=time, sentiment=said)
+        return record(brands=[brand(name), brand(name)], time=time, text={"sentiment": said})
 
     posts = [
         post("Morva", "2024-03-31T23:59:59Z", 0.6), post("Morva", "2024-03-01", 0.8),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from marketorch.listening.nearness import REACH, gap, near
+from marketorch.listening.proximity import REACH, gap, near
 
 
 def box(left: float, top: float, right: float, bottom: float, **more: Any) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""How much of what is known of drawn posts a listener has told, see `data.synthetic.posts`."""
+"""How right a listener is about drawn posts, of which the truth is known.
+
+See `marketorch.data.synthetic.posts`.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from marketorch.listening.record import read_records
+from marketorch.listening.record import face_answers, read_records
 from marketorch.listening.report.tables import laid_flat, seen_in
 
 
-def told_of_truth(table: Any, truth: str | Path) -> dict[str, float]:
+def compare_with_truth(table: Any, truth: str | Path) -> dict[str, float]:
     """Compares records with the truth of their posts; NaN where nobody listened.
 
     Args:
@@ -31,17 +34,21 @@ def told_of_truth(table: Any, truth: str | Path) -> dict[str, float]:
     records = [record for batch in read_records(table) for record in batch]
     pairs = list(zip(records, known, strict=True))
     people = [
-        (_face(record["faces"], person["box"]), person["emotion"])
+        (_face(record["faces"], person["box"]), person["emotion"], record)
         for record, post in pairs
         if record["faces"] is not None
         for person in post["people"]
     ]
     return {
         "brands": _presence([(r["brands"], post["brands"]) for r, post in pairs]),
-        "captions": _right((_label(r["sentiment"]), post["sentiment"]) for r, post in pairs),
-        "faces": _right((face is not None, True) for face, _ in people),
-        "emotions": _right((_label(face["emotion"]), true) for face, true in people if face),
-        "settings": _right((_label(r["scene"]), post["setting"]) for r, post in pairs),
+        "captions": _right((_label(r["text"], "sentiment"), own["sentiment"]) for r, own in pairs),
+        "faces": _right((number is not None, True) for number, *_ in people),
+        "emotions": _right(
+            (_label(face_answers(record, number), "emotion"), true)
+            for number, true, record in people
+            if number is not None
+        ),
+        "settings": _right((_label(r["photo"], "scene"), own["setting"]) for r, own in pairs),
     }
 
 
@@ -60,17 +67,18 @@ def tone_around(table: Any, turn: datetime.datetime) -> pd.DataFrame:
     return means.assign(fall=means["before"] - means["after"]).sort_values("fall", ascending=False)
 
 
-def _label(said: dict[str, Any] | None) -> str | None:
-    return None if said is None else said["label"]
+def _label(answers: dict[str, Any] | None, name: str) -> str | None:
+    """The label of the answer of a run; None if it was not asked."""
+    return None if not answers or name not in answers else answers[name]["label"]
 
 
-def _face(faces: list[dict[str, Any]], box: list[float]) -> dict[str, Any] | None:
-    """The largest face whose middle is within a person's box; None if there is none."""
+def _face(faces: list[dict[str, Any]], box: list[float]) -> int | None:
+    """The place of the largest face whose middle is within a person's box; None: there is none."""
     left, top, right, bottom = box
-    for face in faces:
+    for number, face in enumerate(faces):
         x, y = (face["x1"] + face["x2"]) / 2, (face["y1"] + face["y2"]) / 2
         if left < x < right and top < y < bottom:
-            return face
+            return number
     return None
 
 
