@@ -129,9 +129,9 @@ def test_faces_are_ranked_and_photos_without_one_come_last(predict: Any, tmp_pat
     [
         (["also={runs}/coarse"], r"coarse: it reads images of [1, 16, 16], not of [1, 24, 24]"),
         (["also={runs}/none"], "none: there is no such folder"),
-        (["contains=smile"], "contains=smile: these examples hold no text to search"),
+        (["contains=smile"], "contains=…: this run has no such option"),
         (["input=in/tow.png"], "in/tow.png does not exist. Did you mean 'two.png'?"),
-        (["input=faces.csv", "draw=out"], "draw=out: only faces in photos can be drawn"),
+        (["input=faces.csv", "draw=out"], "draw=out: only photos can be drawn"),
         (["input=empty"], "empty holds no photo"),
     ],
     ids=lambda value: value[0].partition("=")[0] if isinstance(value, list) else "",

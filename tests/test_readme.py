@@ -323,8 +323,8 @@ def arguments(group: str) -> set[str]:
     """Every argument that an option of ``group`` takes."""
     names: set[str] = set()
     for path in (ROOT / "configs" / group).glob("*.yaml"):
-        target = OmegaConf.load(path).get("_target_")
-        if target:
+        config = OmegaConf.load(path)
+        if target := config.get(group, config).get("_target_"):  # of a file of the whole config
             names |= set(inspect.signature(locate(target)).parameters)
     return names
 

@@ -48,7 +48,7 @@ def evaluate(
 def _baselines(run: Run, dataset: Dataset) -> dict[str, dict[str, float]]:
     """Fits the config's baseline models on the training split and measures them on ``dataset``."""
     results = {}
-    for name in run.config.baselines:
+    for name in run.config.get("baselines", ()):
         model = configs.compose(["~experiment", f"model={name}"]).model
         # The run's own task settings: what is masked and how it is measured must be the same.
         task = configs.build(run.config.task, model=configs.build(model), schema=run.task.schema)
