@@ -298,7 +298,5 @@ def test_any_runs_will_do_and_wrong_ones_are_named(tiny_runs: Path) -> None:
     only = Answers({"sentiment": load_run(tiny_runs / "sentiment")})
     assert not only.sees
     only.warm_up()
-    with pytest.raises(
-        ConfigError, match="expected a run that answers about brands"
-    ):
+    with pytest.raises(ConfigError, match="expected a run that answers about brands"):
         Answers({"logo": load_run(tiny_runs / "sentiment")})

@@ -8,8 +8,17 @@ import pytest
 import torch
 from toy import Points, PointTask
 
-from marketorch.engine.evaluation import evaluate, flatten, join, predict_loop, resolve_precision
+from marketorch.engine.evaluation import (
+    evaluate,
+    flatten,
+    join,
+    predict_all,
+    predict_loop,
+    resolve_precision,
+)
+from marketorch.engine.loading import uniform
 from marketorch.errors import ConfigError
+from marketorch.metrics.probabilities import Brier
 
 CPU = torch.device("cpu")
 LOOP: dict[str, Any] = {"device": CPU, "precision": "fp32"}
@@ -89,3 +98,36 @@ def test_metrics_of_metrics_are_flattened() -> None:
 
 def test_joining_nothing_is_nothing() -> None:
     assert join([]) == {}
+
+
+class Words(PointTask):
+    """Answers with texts, with sampled numbers, and with tensors as long as the batch is large."""
+
+    def predict(self, batch: Any) -> Any:
+        index = batch["index"]
+        return {
+            "index": index,
+            "words": ["x" * int(i) for i in index],
+            "drawn": uniform(index, 2),
+            "padded": index[:, None].expand(-1, len(index)),
+        }
+
+
+def test_answers_of_any_length_join_in_order_and_samples_repeat() -> None:
+    task, data = Words(), Points(29)
+    whole, *parts = (predict_all(task, data, batch_size=n, **LOOP) for n in (29, 1, 7))
+    assert whole["words"] == ["x" * i for i in range(29)]
+    assert whole["padded"].shape == (29, 29)
+    for part in parts:
+        assert part["words"] == whole["words"]
+        assert torch.equal(part["drawn"], whole["drawn"])
+    assert [len(own) for own in parts[1]["padded"]] == [7] * 28 + [1]
+    assert [int(own[0]) for own in parts[1]["padded"]] == list(range(29))
+
+
+def test_dear_metrics_are_left_out_where_they_are_not_wanted(
+    task: PointTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task, "dear_metrics", lambda: {"brier": Brier()}, raising=False)
+    assert "brier" in evaluate(task, Points(20), batch_size=8, **LOOP)
+    assert "brier" not in evaluate(task, Points(20), batch_size=8, dear=False, **LOOP)

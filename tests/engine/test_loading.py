@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import Tensor
 from toy import JitteredPoints, Points
 
 from marketorch.engine import distributed, loading
+from marketorch.errors import DataError
 
 CPU = torch.device("cpu")
 
@@ -36,7 +39,7 @@ def as_rank(monkeypatch: pytest.MonkeyPatch) -> Any:
     return pretend
 
 
-def flat(keys: list[loading.Key]) -> list[int]:
+def flat(keys: Iterable[loading.Key]) -> list[int]:
     return [index for key in keys if key.real for index in key.indices]
 
 
@@ -84,7 +87,51 @@ def test_similar_lengths_are_batched_together() -> None:
 def test_starting_at_a_batch_gives_the_tail(start: int, lengths: Tensor | None) -> None:
     dataset = Sized(100, lengths)
     whole = loading.epoch_keys(dataset, 8, seed=3, epoch=5)
-    assert loading.epoch_keys(dataset, 8, seed=3, epoch=5, start=start) == whole[start:]
+    assert [*loading.epoch_keys(dataset, 8, seed=3, epoch=5, start=start)] == whole[start:]
+
+
+def test_keys_are_made_when_they_are_asked_for() -> None:
+    """Forty million rows are one array of four bytes each, and no object a batch."""
+    tracemalloc.start()
+    keys = loading.epoch_keys(Sized(1_000_000), 16, seed=0, epoch=0)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+    assert len(keys) == 62_500
+    (last,) = loading.epoch_keys(Sized(1_000_000), 16, seed=0, epoch=0, start=62_499)
+    assert keys[-1] == keys[62_499] == last
+
+
+class Shards(Sized):
+    """Three shards of four rows in another order each epoch, the rows of each in theirs."""
+
+    def order(self, seed: int) -> np.ndarray:
+        shards = np.random.default_rng(seed).permutation(3)
+        return np.concatenate([4 * shard + np.arange(4) for shard in shards])
+
+
+def test_a_data_set_may_bring_its_own_order(as_rank: Any) -> None:
+    """Of which ranks take their shares, and a resumed run the rest."""
+    epochs = [flat(loading.epoch_keys(Shards(12), 4, seed=0, epoch=e)) for e in range(6)]
+    assert all(rows[i : i + 4] == sorted(rows[i : i + 4]) for rows in epochs for i in (0, 4, 8))
+    assert len({tuple(rows) for rows in epochs}) > 1
+    assert flat(loading.epoch_keys(Shards(12), 4, seed=0, epoch=2, start=1)) == epochs[2][4:]
+    as_rank(1, 2)
+    assert flat(loading.epoch_keys(Shards(12), 4, seed=0, epoch=2)) == epochs[2][1::2]
+    with pytest.raises(DataError, match=r"Shards.order gave \(12,\) positions of 13 examples"):
+        loading.epoch_keys(Shards(13), 4, seed=0, epoch=0)
+
+
+def test_random_numbers_of_an_example_depend_on_its_position_alone() -> None:
+    whole = loading.uniform(torch.arange(10_000), 3)
+    parts = [loading.uniform(torch.arange(10_000)[i::7], 3) for i in range(7)]
+    assert all(torch.equal(whole[i::7], part) for i, part in enumerate(parts))
+    assert not torch.equal(loading.uniform(torch.arange(10_000), 3, seed=1), whole)
+    assert 0 <= whole.min() < 0.001 < 0.999 < whole.max() < 1
+    assert (whole.mean(0) - 0.5).abs().max() < 0.01
+    assert whole.T.corrcoef().fill_diagonal_(0).abs().max() < 0.04
+    assert torch.stack([whole[:-1, 0], whole[1:, 0]]).corrcoef()[0, 1].abs() < 0.04
+    counts = (whole.flatten() * 10).long().bincount()
+    assert ((counts - 3000).abs() < 250).all()
 
 
 # -- ranks ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from functools import partial
 from pathlib import Path
@@ -26,11 +27,14 @@ from toy import (
 )
 
 from marketorch.engine import checkpoint, optim
+from marketorch.engine import trainer as trainer_module
 from marketorch.engine.loading import epoch_order
 from marketorch.engine.monitor import Monitor
+from marketorch.engine.task import Step
 from marketorch.engine.trainer import Trainer
 from marketorch.engine.update import Update
 from marketorch.errors import ConfigError, DataError, NonFiniteError
+from marketorch.metrics.probabilities import Brier
 
 CHECKPOINTS = "checkpoints"
 
@@ -501,3 +505,66 @@ def test_the_moving_average_is_short_at_first() -> None:
         update.apply(1.0, step)
         expected = decay * expected + (1 - decay) * (step + 1)
         assert update.ema["weight"].item() == pytest.approx(expected)
+
+
+# -- what a task may ask for ------------------------------------------------------------------
+
+
+class Refreshing(PointTask):
+    """Derives its shift anew from its weights as each epoch begins, and says what it has cost."""
+
+    refreshes = True
+
+    def __init__(self) -> None:
+        super().__init__(**HARD)
+        self.register_buffer("shift", torch.zeros(()))
+        self.calls: list[str] = []
+
+    def refresh(self, train: Any) -> None:
+        self.calls.append("refresh")
+        self.shift = self.head.weight.detach().sum() + len(train)
+
+    def forward(self, batch: Any) -> Any:
+        step = super().forward(batch)
+        return Step(step.loss_sum * (1 + 0.01 * self.shift.tanh()), step.weight, step.logs)
+
+    def metrics(self) -> Any:
+        self.calls.append("metrics")
+        return super().metrics()
+
+    def dear_metrics(self) -> dict[str, Any]:
+        self.calls.append("dear")
+        return {"brier": Brier()}
+
+
+@pytest.mark.parametrize("step", [3, 8, 12])
+def test_what_is_refreshed_each_epoch_is_the_same_in_a_resumed_run(
+    tmp_path: Path, step: int
+) -> None:
+    options: dict[str, Any] = {"task": Refreshing, "epochs": 3, "save_every": 1}
+    whole = fit(tmp_path / "whole", **options)
+    assert whole.task.calls.count("refresh") == 3  # type: ignore[operator, union-attr]
+    with pytest.raises(Killed):
+        fit(tmp_path / "cut", on_event=kill_after_saving(step), **options)
+    resumed = fit(tmp_path / "cut", resume=True, **options)
+    assert not differing(everything(whole), everything(resumed))
+
+
+def test_dear_metrics_come_every_so_many_evaluations_and_last(tmp_path: Path) -> None:
+    fit(tmp_path, task=Refreshing, epochs=5, dear_every=3)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    measured = [line for line in lines if "val/accuracy" in line]
+    assert [line["epoch"] for line in measured] == [1, 2, 3, 4, 5]
+    assert [line["epoch"] for line in measured if "val/brier" in line] == [3, 5]
+
+
+def test_validation_is_not_predicted_where_nothing_is_calibrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[int] = []
+    monkeypatch.setattr(trainer_module, "predict_all", lambda *_, **__: passes.append(1) or {})
+    fit(tmp_path / "plain")
+    assert not passes
+    calibrated = type("Calibrated", (PointTask,), {"calibrates": True})
+    fit(tmp_path / "calibrated", task=calibrated)
+    assert passes == [1]

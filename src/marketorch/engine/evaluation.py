@@ -79,13 +79,22 @@ def predict_all(task: Task, dataset: Dataset, **loop: Any) -> Predictions:
 
 
 def evaluate(
-    task: Task, dataset: Dataset, *, collect: list[Predictions] | None = None, **loop: Any
+    task: Task,
+    dataset: Dataset,
+    *,
+    collect: list[Predictions] | None = None,
+    dear: bool = True,
+    **loop: Any,
 ) -> dict[str, float]:
     """Returns the task's metrics on an encoded ``dataset``; ``loop`` goes to `predict_loop`.
 
-    ``collect``, if given, is filled with this rank's predictions (see `join_ranks`).
+    ``collect``, if given, is filled with this rank's predictions (see `join_ranks`). Without
+    ``dear`` the task's dear metrics are left out.
     """
-    metrics = task.metrics().to(loop["device"])
+    metrics = task.metrics()
+    if dear:
+        metrics.add_metrics(task.dear_metrics())
+    metrics = metrics.to(loop["device"])
     for predictions, batch in predict_loop(task, dataset, **loop):
         task.update(metrics, predictions, batch)
         if collect is not None:
@@ -143,8 +152,9 @@ def join(parts: list[Predictions]) -> Predictions:
     joined: dict[str, Any] = {}
     for name in parts[0] if parts else ():
         values = [part[name] for part in parts]
-        tensors = isinstance(values[0], Tensor)
-        joined[name] = torch.cat(values) if tensors else list(chain.from_iterable(values))
+        forms = {value.shape[1:] if isinstance(value, Tensor) else None for value in values}
+        even = len(forms) == 1 and None not in forms
+        joined[name] = torch.cat(values) if even else list(chain.from_iterable(values))
     order = torch.argsort(joined["index"]) if joined else torch.empty(0, dtype=torch.long)
     return {
         name: value[order] if isinstance(value, Tensor) else [value[i] for i in order.tolist()]

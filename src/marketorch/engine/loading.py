@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, default_collate
 from marketorch.engine import distributed
 from marketorch.engine.stopping import leave_signals_to_the_parent
 from marketorch.engine.task import Batch, Dataset
+from marketorch.errors import DataError
 
 POOL = 50  # batches sorted by length together: little padding, yet a different order each epoch
 
@@ -49,50 +50,137 @@ class Key(NamedTuple):
     real: bool = True  # False: filler for a rank that got no example of a ragged last batch
 
 
+class Batches(Sequence[np.ndarray]):
+    """Positions ``(N,)`` in an order, cut into batches; a batch is a view, made when asked for.
+
+    Args:
+        order: positions of examples.
+        size: of every batch but, if it does not come out even, one.
+        sequence: which batch comes when; None: as they lie.
+    """
+
+    def __init__(self, order: np.ndarray, size: int, sequence: np.ndarray | None = None) -> None:
+        self.order, self.size, self.sequence = order, size, sequence
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.size)
+
+    def __getitem__(self, place: Any) -> Any:
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        number = place if self.sequence is None else int(self.sequence[place])
+        return self.order[number * self.size : (number + 1) * self.size]
+
+
 def epoch_order(
     num_examples: int, batch_size: int, *, seed: int, epoch: int, lengths: Tensor | None = None
-) -> list[np.ndarray]:
+) -> Batches:
     """Global batches of one epoch, shuffled; of similar length where ``lengths (N,)`` are given.
 
-    Returns a list of index arrays; all but one have ``batch_size`` entries and together they hold
-    every example exactly once.
+    All but one have ``batch_size`` entries and together they hold every example exactly once.
     """
     generator = np.random.Generator(np.random.PCG64(derive_seed(seed, epoch)))
-    order = generator.permutation(num_examples)
-    if lengths is not None:
-        sizes = np.asarray(lengths)
-        pools = np.split(order, range(batch_size * POOL, num_examples, batch_size * POOL))
-        order = np.concatenate([pool[np.argsort(sizes[pool], kind="stable")] for pool in pools])
-    batches = np.split(order, range(batch_size, num_examples, batch_size))
-    if lengths is not None:
-        batches = [batches[i] for i in generator.permutation(len(batches))]
-    return batches
+    order = np.arange(num_examples, dtype=np.int32 if num_examples < 2**31 else np.int64)
+    generator.shuffle(order)
+    if lengths is None:
+        return Batches(order, batch_size)
+    sizes = np.asarray(lengths)
+    pools = np.split(order, range(batch_size * POOL, num_examples, batch_size * POOL))
+    order = np.concatenate([pool[np.argsort(sizes[pool], kind="stable")] for pool in pools])
+    return Batches(order, batch_size, generator.permutation(-(-num_examples // batch_size)))
 
 
-def epoch_keys(
-    dataset: Dataset, batch_size: int, *, seed: int, epoch: int, start: int = 0
-) -> list[Key]:
-    """This rank's share of every global batch of an epoch, from batch ``start`` on."""
-    lengths = getattr(dataset, "lengths", None)
-    batches = epoch_order(len(dataset), batch_size, seed=seed, epoch=epoch, lengths=lengths)
-    rank, world = distributed.rank(), distributed.world_size()
-    keys = []
-    for number, indices in enumerate(batches[start:], start=start):
-        share = indices[rank::world]
+class Keys(Sequence[Key]):
+    """A rank's share of some batches as keys, made when they are asked for.
+
+    Args:
+        batches: global ones; of each, a rank takes every ``world``-th example.
+        start: the first batch.
+    """
+
+    def __init__(
+        self,
+        batches: Batches,
+        *,
+        seed: int = 0,
+        epoch: int = 0,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.batches, self.start = batches, start
+        self.seed, self.epoch, self.rank, self.world = seed, epoch, rank, world
+
+    def __len__(self) -> int:
+        return max(0, len(self.batches) - self.start)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[i] for i in range(*place.indices(len(self)))]
+        place = place + len(self) if place < 0 else place
+        indices = self.batches[self.start + place]
+        share = indices[self.rank :: self.world]
         real = len(share) > 0
-        keys.append(Key(seed, epoch, number, (share if real else indices[:1]).tolist(), real))
-    return keys
+        share = share if real else indices[:1]
+        return Key(self.seed, self.epoch, self.start + place, share.tolist(), real)
 
 
-def evaluation_keys(dataset: Dataset, batch_size: int) -> list[Key]:
+def epoch_keys(dataset: Dataset, batch_size: int, *, seed: int, epoch: int, start: int = 0) -> Keys:
+    """This rank's share of every global batch of an epoch, from batch ``start`` on.
+
+    Raises:
+        DataError: a data set's own order has not as many positions as it has examples.
+    """
+    own = getattr(dataset, "order", None)
+    if own is None:
+        lengths = getattr(dataset, "lengths", None)
+        batches = epoch_order(len(dataset), batch_size, seed=seed, epoch=epoch, lengths=lengths)
+    else:
+        order = np.asarray(own(derive_seed(seed, epoch)))
+        if order.shape != (len(dataset),):
+            shape, kind = tuple(order.shape), type(dataset).__name__
+            raise DataError(f"{kind}.order gave {shape} positions of {len(dataset):,} examples.")
+        batches = Batches(order, batch_size)
+    rank, world = distributed.rank(), distributed.world_size()
+    return Keys(batches, seed=seed, epoch=epoch, start=start, rank=rank, world=world)
+
+
+def evaluation_keys(dataset: Dataset, batch_size: int) -> Keys:
     """This rank's examples, each exactly once and none padded, sorted by length where known."""
     lengths = getattr(dataset, "lengths", None)
     order = np.arange(len(dataset))
     if lengths is not None:
         order = np.argsort(np.asarray(lengths), kind="stable")[::-1]
-    order = order[distributed.rank() :: distributed.world_size()]
-    parts = np.split(order, range(batch_size, len(order), batch_size)) if len(order) else []
-    return [Key(0, 0, number, part.tolist()) for number, part in enumerate(parts)]
+    return Keys(Batches(order[distributed.rank() :: distributed.world_size()], batch_size))
+
+
+def uniform(positions: Tensor, number: int, *, seed: int = 0) -> Tensor:
+    """Random numbers ``(B, number)`` in [0, 1) that depend on seed and position alone.
+
+    For answers that are sampled: those of an example are the same in any batch, on any rank and
+    device. They are rounds of SplitMix64 (Steele, Lea & Flood 2014) on a counter.
+
+    Args:
+        positions: of the examples ``(B,)`` int64, ``batch["index"]``.
+    """
+    base = derive_seed(seed)
+    steps = torch.arange(1, number + 1, device=positions.device)
+    state = (positions[:, None] * number + steps) * _signed(0x9E3779B97F4A7C15) + base
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state = (state ^ _shifted(state, shift)) * _signed(factor)
+    state = state ^ _shifted(state, 31)
+    numbers: Tensor = _shifted(state, 40).double() / 2**24
+    return numbers
+
+
+def _signed(value: int) -> int:
+    """64 bits as a signed number, which wraps as an unsigned one does."""
+    return value - 2**64 if value >= 2**63 else value
+
+
+def _shifted(state: Tensor, bits: int) -> Tensor:
+    """A logical shift to the right."""
+    return (state >> bits) & (2 ** (64 - bits) - 1)
 
 
 class Fetcher:

@@ -7,7 +7,7 @@ key, a class count or a tokenizer. There is one Task per *problem*, not per mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -31,7 +31,9 @@ class Dataset(Protocol):
     Either ``__getitem__`` (one example, collated by ``collate`` or torch's default) or, faster,
     ``__getitems__`` (a list of positions to a whole batch). An optional ``lengths`` tensor
     ``(N,)`` makes the loader batch examples of similar length; an optional ``ids`` sequence names
-    the examples in error messages.
+    the examples in error messages. An optional ``order(seed)`` gives the positions ``(N,)`` of an
+    epoch in the data set's own order (by time, by shards) instead of a shuffled one; it must be a
+    function of ``seed``, another one each epoch, because a resumed run asks for it again.
     """
 
     def __len__(self) -> int: ...
@@ -86,6 +88,18 @@ class Task(nn.Module):
     def prepare(self, train: Any) -> None:
         """Fits vocabularies, statistics or a closed-form model once, on the training split."""
 
+    refreshes: bool = False
+    """Whether `refresh` is to be called."""
+
+    def refresh(self, train: Any) -> None:
+        """Derives anew, as each epoch begins, what depends on the training split and the weights.
+
+        Hard negatives, say. It belongs into buffers: other ranks and resumed runs get the state.
+
+        Args:
+            train: the encoded training split.
+        """
+
     def encode(self, dataset: Any) -> Any:
         """Turns raw examples into tensors once, with what ``prepare`` learnt."""
         return dataset
@@ -95,7 +109,12 @@ class Task(nn.Module):
         raise TypeError(f"{type(self).__name__} does not define forward")
 
     def predict(self, batch: Batch) -> Predictions:
-        """Decodes a batch. Called in eval mode, without gradients."""
+        """Decodes a batch. Called in eval mode, without gradients.
+
+        What is drawn at random should be a function of the examples' positions
+        (`marketorch.engine.loading.uniform`), so that it is the same in any batch. Tensors
+        ``(B, …)`` of different lengths in different batches are joined as lists.
+        """
         raise TypeError(f"{type(self).__name__} does not define predict")
 
     def metrics(self) -> MetricCollection:
@@ -108,8 +127,21 @@ class Task(nn.Module):
 
         return MetricCollection({})
 
+    def dear_metrics(self) -> dict[str, Any]:
+        """Further torchmetrics by name that cost much, such as a decoding or a simulation.
+
+        They are part of the last evaluation of a training, of evaluate.py, and of every
+        ``trainer.dear_every``-th evaluation before.
+        """
+        return {}
+
     def update(self, metrics: MetricCollection, predictions: Predictions, batch: Batch) -> None:
         """Feeds one batch of predictions to the metrics."""
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether `calibrate` is to be called, for which the validation split is predicted."""
+        return False
 
     def calibrate(self, predictions: Predictions, validation: Any) -> bool:
         """Fits what belongs to the validation split, a temperature say, on the best weights.
@@ -178,8 +210,18 @@ class Task(nn.Module):
 
 def prepare(task: Task, train: Any) -> None:
     """Calls ``task.prepare`` on rank 0 and gives every rank its result."""
+    _on_main_rank(task, task.prepare, train)
+
+
+def refresh(task: Task, train: Any) -> None:
+    """Calls ``task.refresh`` on rank 0, if the task wants it, and gives every rank its result."""
+    if task.refreshes:
+        _on_main_rank(task, task.refresh, train)
+
+
+def _on_main_rank(task: Task, change: Callable[[Any], None], train: Any) -> None:
     if distributed.is_main():
-        task.prepare(train)
+        change(train)
     task.load_state_dict(distributed.broadcast(task.state_dict()))
 
 

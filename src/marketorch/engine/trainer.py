@@ -23,7 +23,7 @@ from marketorch.engine.loss_window import LossWindow
 from marketorch.engine.monitor import Best, Monitor
 from marketorch.engine.position import Position
 from marketorch.engine.stopping import StopSignals
-from marketorch.engine.task import Batch, Dataset, Step, Task, check_not_empty, prepare
+from marketorch.engine.task import Batch, Dataset, Step, Task, check_not_empty, prepare, refresh
 from marketorch.engine.tracking import Tracker, say
 from marketorch.engine.update import Update
 from marketorch.errors import ConfigError, Interrupted
@@ -47,6 +47,7 @@ class Trainer:
         clip_norm: largest gradient norm, or None.
         ema_decay: decay of the averaged weights that are evaluated and kept as best; 0 is off.
         eval_every: steps between evaluations; None: after each epoch.
+        dear_every: evaluations between those with the task's dear metrics; the last has them.
         save_every: steps between checkpoints; None: after each evaluation.
         log_every: steps between lines in metrics.jsonl; losses are checked for NaN then.
         patience: evaluations without improvement before the run stops; None: never.
@@ -79,6 +80,7 @@ class Trainer:
         clip_norm: float | None = 1.0,
         ema_decay: float = 0.0,
         eval_every: int | None = None,
+        dear_every: int = 1,
         save_every: int | None = None,
         log_every: int = 20,
         patience: int | None = None,
@@ -91,7 +93,7 @@ class Trainer:
         backends: Sequence[str] = (),
         on_event: Callable[[str, Trainer], None] | None = None,
     ) -> None:
-        for name in ("batch_size", "eval_batch_size", "accumulate", "log_every"):
+        for name in ("batch_size", "eval_batch_size", "accumulate", "log_every", "dear_every"):
             if locals()[name] < 1:
                 raise ConfigError(f"trainer.{name} is {locals()[name]}; expected at least 1.")
         self.run_dir, self.seed, self.epochs = Path(run_dir), seed, epochs
@@ -102,7 +104,8 @@ class Trainer:
         self.accumulate, self.num_workers = accumulate, num_workers
         self.schedule, self.warmup, self.final_lr = schedule, warmup, final_lr
         self.clip_norm, self.ema_decay = clip_norm, ema_decay
-        self.eval_every, self.save_every, self.log_every = eval_every, save_every, log_every
+        self.eval_every, self.dear_every = eval_every, dear_every
+        self.save_every, self.log_every = save_every, log_every
         self.monitor = Monitor(monitor, mode=mode, patience=patience)
         self.channels_last, self.compile = channels_last, compile
         self.backends, self.on_event = backends, on_event
@@ -160,12 +163,14 @@ class Trainer:
     def _run_epoch(self, epoch: int, start: int) -> None:
         """Runs an epoch from batch ``start`` on, to its end or to that of the run."""
         self.task.train()
+        if not start:
+            refresh(self.task, self.train)
         keys = loading.epoch_keys(
             self.train, self.batch_size, seed=self.seed, epoch=epoch, start=start
         )
         batches = loading.load(self.train, keys, device=self.device, num_workers=self.num_workers)
         for key, batch in batches:
-            ends_epoch = key is keys[-1]
+            ends_epoch = key.batch + 1 == len(keys.batches)
             ends_step = ends_epoch or (key.batch + 1) % self.accumulate == 0
             self._backward(key, batch, ends_step)
             self.position.batch = key.batch + 1
@@ -265,7 +270,7 @@ class Trainer:
         """Leaves the task at its best weights, calibrated on the validation split."""
         state, metadata = checkpoint.load_best(self.checkpoints / checkpoint.BEST)
         self.task.load_state_dict(state)
-        if self.validation is None:
+        if self.validation is None or not self.task.calibrates:
             return
         predictions = predict_all(self.task, self.validation, **self._loop)
         if not self.task.calibrate(predictions, self.validation):
@@ -288,7 +293,7 @@ class Trainer:
         if self.validation is None:
             return {}
         started = time.perf_counter()
-        metrics = evaluate(self.task, self.validation, **self._loop)
+        metrics = evaluate(self.task, self.validation, dear=self._dear_is_due(), **self._loop)
         metrics = {f"val/{name}": value for name, value in metrics.items()}
         self._tick()
         epoch = self.position.epoch + self.position.batch * self.batch_size / len(self.train)
@@ -298,6 +303,12 @@ class Trainer:
         self.tracker.announce(self.position.step, epoch, self.position.seconds, metrics, weights)
         self.task.train()
         return metrics
+
+    def _dear_is_due(self) -> bool:
+        """Whether this evaluation has the dear metrics: every so many, and the last."""
+        step = self.position.step
+        number = step // self.eval_every if self.eval_every else self.position.epoch
+        return number % self.dear_every == 0 or step >= self.total_steps
 
     def _save(self) -> None:
         """Writes ``last.pt``; only ever called between updates."""

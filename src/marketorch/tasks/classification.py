@@ -81,6 +81,11 @@ class Classification(Task):
         """Weighted sum ``(B, C)`` of the members' logits ``(B, K, C)``, and the class biases."""
         return torch.einsum("bkc,k->bc", members, self.mix) + self.bias
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether members' weights and biases are fitted."""
+        return self.calibration
+
     def calibrate(self, predictions: Predictions, validation: Any) -> bool:
         """Finds the mixture that gives the labels of ``validation`` the least log-loss."""
         if not self.calibration or validation.labels is None:

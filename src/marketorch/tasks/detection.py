@@ -128,6 +128,11 @@ class Detection(Task):
         found = {name: predictions[name] for name in ("boxes", "scores", "labels")}
         metrics.update(found, true, index=predictions["index"])
 
+    @property
+    def calibrates(self) -> bool:
+        """Whether the score from which a detection counts is chosen."""
+        return self.calibration
+
     def calibrate(self, predictions: Predictions, validation: BoxDataset) -> bool:
         """Chooses the score from which a detection counts."""
         if not self.calibration or validation.labels is None:

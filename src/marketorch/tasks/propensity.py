@@ -115,6 +115,11 @@ class Propensity(CustomerTask, Classification):
         shares = (self.logits(inputs) - self.log_weights).softmax(2).mean(1, keepdim=True)
         return shares.clamp_min(1e-12).log()
 
+    @property
+    def calibrates(self) -> bool:
+        """Probabilities are, and the threshold where there is money in it."""
+        return self.calibration or self.value is not None
+
     def calibrate(self, predictions: Predictions, validation: Any) -> bool:
         """Fits a temperature, biases, and the threshold that earns the most on ``validation``."""
         changed = super().calibrate(predictions, validation)
