@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from marketorch import Listener, analyse_folder, brand_report, compose, evaluate, load_run, train
+from marketorch.console import say, table
 from marketorch.data.synthetic.posts import DISGRACED, TURN, write_posts
-from marketorch.engine.tracking import say, table
 from marketorch.errors import guard
 from marketorch.listening.truth import compare_with_truth, tone_around
 

@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from marketorch.command_line import arguments_or_help, split_option
-from marketorch.engine.tracking import say, table
+from marketorch.console import say, table
 from marketorch.errors import ConfigError, guard
 
 ROOT = Path(__file__).parents[1]

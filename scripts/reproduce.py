@@ -121,7 +121,7 @@ def judge(name: str, row: Row, folders: list[Path], share: float) -> bool:
     """Measures the runs and prints what is claimed beside it; whether no metric differs."""
     from results import read, spread  # with torch, which --help does not need
 
-    from marketorch.engine.tracking import say, table
+    from marketorch.console import say, table
 
     for folder in folders:
         if not (folder / "evaluation" / "test.json").exists():
@@ -142,7 +142,7 @@ def judge(name: str, row: Row, folders: list[Path], share: float) -> bool:
 
 def show(rows: dict[str, Row]) -> None:
     """Prints the names of the rows and what each takes."""
-    from marketorch.engine.tracking import table
+    from marketorch.console import table
 
     columns = ("row", "runs", "minutes each", "data_dir", "commit")
     lines = []

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from marketorch.engine.tracking import as_written, read_json, table
+from marketorch.console import table
+from marketorch.engine.tracking import as_written, read_json
 from marketorch.errors import ConfigError, guard
 from marketorch.runs import find_run
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from marketorch.engine.distributed import process_group
+from marketorch.distributed import process_group
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 

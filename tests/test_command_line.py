@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from marketorch import command_line
-from marketorch.engine import tracking
+from marketorch import console as console_module
 from marketorch.errors import ConfigError
 
 
@@ -51,9 +51,9 @@ def test_half_a_character_of_a_name_is_printed_all_the_same(
     """And what is printed after it, which the console had kept together with it."""
     stream = io.BytesIO()
     screen = io.TextIOWrapper(stream, encoding=encoding)
-    monkeypatch.setattr(tracking, "console", Console(file=screen, width=200))
-    tracking.say("bad \ud800.png → skipped")
-    tracking.table("\ud800", ["name"], [["\udfff"]])
+    monkeypatch.setattr(console_module, "console", Console(file=screen, width=200))
+    console_module.say("bad \ud800.png → skipped")
+    console_module.table("\ud800", ["name"], [["\udfff"]])
     screen.flush()
     lines = stream.getvalue().decode(encoding).splitlines()
     arrow = "→" if encoding == "utf-8" else "\\u2192"

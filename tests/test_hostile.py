@@ -71,7 +71,7 @@ TARGETS = [
         "marketorch.config.targets.locate",
     ),
     *("marketorch.data.scenes.marks.read_marks", "marketorch.errors.fail"),
-    "marketorch.engine.optim.set_lr.__globals__",
+    "marketorch.optim.optimizers.set_lr.__globals__",
 ]
 
 

@@ -23,7 +23,10 @@ SRC = ROOT / "src"
 PACKAGE = "marketorch"
 FLOORS = (  # of docs/design.md, the lowest first; rooms of one floor do not know each other
     ("errors",),
+    ("distributed",),
+    ("console",),
     ("command_line",),
+    ("optim",),
     ("engine",),
     ("metrics",),
     ("data",),

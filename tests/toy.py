@@ -23,10 +23,10 @@ from torchmetrics.classification import (
     MulticlassAveragePrecision,
 )
 
-from marketorch.engine import optim
 from marketorch.engine.task import Batch, Dataset, Predictions, Step, Task
 from marketorch.engine.trainer import Trainer
 from marketorch.metrics.probabilities import LogLoss
+from marketorch.optim import optimizers as optim
 
 
 class Points:

@@ -36,8 +36,9 @@ import torch
 from rounds import Row, digits, read_options
 
 from marketorch.command_line import arguments_or_help, yes_or_no
+from marketorch.console import say, table
 from marketorch.engine.files import write_atomically
-from marketorch.engine.tracking import read_json, say, table, write_json
+from marketorch.engine.tracking import read_json, write_json
 from marketorch.errors import CheckpointError, ConfigError, UserError, closest, guard
 from marketorch.runs.provenance import commit, versions
 

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor
 
 from marketorch import Task, build
-from marketorch.engine import hardware, optim
+from marketorch.engine import hardware
 from marketorch.engine.evaluation import autocast, resolve_precision
 from marketorch.engine.task import Batch
 from marketorch.engine.update import running_statistics
+from marketorch.optim import optimizers as optim
 
 
 def train_bare(

@@ -24,7 +24,7 @@ from rounds import CLOCKS, NEVER, WARM_UP, listed, read_options
 from table_growth import Result, Watch, fresh, peak
 
 from marketorch.command_line import arguments_or_help, whole_number
-from marketorch.engine.tracking import say, table
+from marketorch.console import say, table
 from marketorch.errors import guard
 
 BASES = {

@@ -67,13 +67,14 @@ from torch import Tensor, nn
 
 from marketorch import Task, build, build_task, check, compose
 from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch.console import say, table
 from marketorch.data.boxes.dataset import BoxDataset
-from marketorch.engine import loading, optim
+from marketorch.engine import loading
 from marketorch.engine.evaluation import evaluate
 from marketorch.engine.hardware import lay_out
-from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, guard
 from marketorch.models.boxes.torchvision_detector import TorchvisionDetector
+from marketorch.optim import optimizers as optim
 from marketorch.tasks.detection import Detection
 
 EXPERIMENT, SCENES = "logo_flickrlogos27", "logo_from_marks"

@@ -30,10 +30,10 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from marketorch.data.boxes.dataset import DecodedBoxes, to_photo
-from marketorch.engine import optim
 from marketorch.engine.evaluation import autocast, resolve_precision
 from marketorch.errors import UserError
 from marketorch.models.boxes.torchvision_detector import TorchvisionDetector
+from marketorch.optim import optimizers as optim
 
 SIZE = 320  # pixels of the side that the network reads
 CPU = torch.device("cpu")

@@ -47,11 +47,11 @@ from rounds import (
 
 from marketorch import Task, build, build_task, check, compose
 from marketorch.command_line import arguments_or_help, whole_number
+from marketorch.console import table
+from marketorch.distributed import resolve_device
 from marketorch.engine import hardware, loading
-from marketorch.engine.distributed import resolve_device
 from marketorch.engine.evaluation import evaluate
 from marketorch.engine.task import Batch
-from marketorch.engine.tracking import table
 from marketorch.errors import guard
 
 FIT, BARE, EVALUATION = "Trainer.fit", "bare loop", "evaluation"

@@ -42,16 +42,16 @@ from rounds import CLOCKS, WARM_UP
 
 from marketorch import Trainer
 from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch.console import say, table
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.events.source import EventData
 from marketorch.data.ragged import chosen
 from marketorch.data.synthetic.shop import make_shop
-from marketorch.engine import optim
 from marketorch.engine.evaluation import evaluate
-from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, UserError, guard
 from marketorch.figures.plots import ACCENT, INK, QUIET, save
 from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
+from marketorch.optim import optimizers as optim
 from marketorch.tasks.recommendation import Recommendation
 
 EVENTS_PER_USER, BATCH_SIZE, NEGATIVES = 30, 64, 1024
@@ -215,7 +215,7 @@ def measure(cell: Cell, folder: Path, scratch: Path, options: dict[str, str]) ->
     trainer.fit(task, train, None, partial(optim.adamw, lr=1e-3))
     size = max(1, min(256, SCORES // cell.items))
     before = watch.clock()
-    evaluate(task, task.encode(asked), batch_size=size, device=trainer.device)
+    evaluate(task, task.encode(asked), batch_size=size, device=trainer.torch_device)
     evaluating = watch.clock() - before
     (_, start, _), (early, warm, seen), *_, (late, end, learnt) = watch.stamps
     return Result(

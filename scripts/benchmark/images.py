@@ -62,11 +62,11 @@ from torch.optim import Optimizer
 
 from marketorch import Trainer, build, compose, predict_loop
 from marketorch.command_line import arguments_or_help
+from marketorch.console import table
 from marketorch.data.images.dataset import DecodedImages
 from marketorch.data.synthetic.face_data import SyntheticFaces
-from marketorch.engine.distributed import resolve_device
+from marketorch.distributed import resolve_device
 from marketorch.engine.evaluation import has_bf16
-from marketorch.engine.tracking import table
 from marketorch.errors import ConfigError, guard
 from marketorch.models.images.compact_cnn import CompactCNN
 from marketorch.models.images.torchvision_classifier import TorchvisionClassifier

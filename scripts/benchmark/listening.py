@@ -18,8 +18,8 @@ import torch
 
 from marketorch.app.runs import LISTENING
 from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch.console import say, table
 from marketorch.data.synthetic.posts import write_posts
-from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, guard
 from marketorch.listening import Listener, analyse_folder
 

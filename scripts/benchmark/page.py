@@ -23,8 +23,8 @@ import torch
 from marketorch.app.answers import Answers
 from marketorch.app.runs import loaded
 from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch.console import say, table
 from marketorch.data.synthetic.reviews import generate_reviews
-from marketorch.engine.tracking import say, table
 from marketorch.errors import ConfigError, guard
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

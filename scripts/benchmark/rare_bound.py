@@ -21,8 +21,8 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import average_precision_score
 
+from marketorch.console import say
 from marketorch.data.synthetic import customers as drawn
-from marketorch.engine.tracking import say
 from marketorch.errors import guard
 
 PREVALENCE, STRENGTH = 0.001, 2.5  # of experiment=rare_event

@@ -45,7 +45,7 @@ from rounds import CLOCKS, Row, announce, read_options
 
 from marketorch import build, compose, train
 from marketorch.command_line import arguments_or_help, whole_number
-from marketorch.engine.tracking import say, table
+from marketorch.console import say, table
 from marketorch.errors import ConfigError, DataError, UserError, guard
 
 NAME, TARGET = "ml-100k", 50

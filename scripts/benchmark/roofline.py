@@ -34,8 +34,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from marketorch import build, build_task, compose
 from marketorch.command_line import arguments_or_help
+from marketorch.console import say, table
 from marketorch.engine.evaluation import resolve_precision
-from marketorch.engine.tracking import say, table
 from marketorch.errors import guard
 
 RECIPES: dict[str, list[str]] = {

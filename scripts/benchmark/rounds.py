@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from marketorch import ConfigError, Task
 from marketorch.command_line import split_option, whole_number
+from marketorch.console import say
 from marketorch.engine.evaluation import resolve_precision
-from marketorch.engine.tracking import say
 from marketorch.errors import closest
 
 WARM_UP = 5  # steps at the start of every round that are not timed

@@ -30,7 +30,7 @@ from first_step import MARK
 from rounds import Row, read_options
 
 from marketorch.command_line import arguments_or_help
-from marketorch.engine.tracking import say, table
+from marketorch.console import say, table
 from marketorch.errors import guard
 
 HERE = Path(__file__).parent

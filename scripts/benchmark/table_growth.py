@@ -27,7 +27,7 @@ from rounds import CLOCKS, WARM_UP
 from table_peers import BATCH_SIZE
 
 from marketorch import Trainer, compose, train
-from marketorch.engine.tracking import say, table
+from marketorch.console import say, table
 
 NUMBERS, GAPS, CATEGORIES, DATES = 30, 10, 15, 5  # columns; GAPS of the numbers have missing cells
 LEVELS = (2, 3, 5, 8, 12, 20, 30, 50, 80, 100, 150, 200, 300, 500, 900)

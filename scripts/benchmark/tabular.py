@@ -56,7 +56,7 @@ from table_peers import (
 
 from marketorch import build, build_task, compose
 from marketorch.command_line import arguments_or_help, whole_number
-from marketorch.engine.tracking import say, table
+from marketorch.console import say, table
 from marketorch.errors import ConfigError, guard
 
 OURS, ALONE = "marketorch", "network alone"

@@ -46,14 +46,14 @@ from rounds import (
 
 from marketorch import Trainer, compose
 from marketorch.command_line import arguments_or_help
+from marketorch.console import say, table
 from marketorch.data.synthetic.review_data import SyntheticReviews
 from marketorch.data.texts.source import TextData
-from marketorch.engine import optim
-from marketorch.engine.distributed import resolve_device
+from marketorch.distributed import resolve_device
 from marketorch.engine.evaluation import has_bf16
-from marketorch.engine.tracking import say, table
 from marketorch.errors import guard
 from marketorch.models.texts.pretrained_text import PretrainedText
+from marketorch.optim import optimizers as optim
 from marketorch.tasks.text_classification import TextClassification
 
 LR, MAX_LENGTH = 1e-4, 128

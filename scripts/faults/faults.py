@@ -36,7 +36,8 @@ from machine import FAULTS, Skipped
 from trainees import COMMON, PHASES, RECIPES, Marks, Trainee, differences, whole
 
 from marketorch.command_line import arguments_or_help, split_option, whole_number
-from marketorch.engine.tracking import say, table, write_json
+from marketorch.console import say, table
+from marketorch.engine.tracking import write_json
 from marketorch.errors import ConfigError, closest, guard
 
 DEFAULTS = {"kills": "50", "seed": "0", "only": "", "tasks": "", "output": "faults.json"}

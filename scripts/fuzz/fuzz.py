@@ -42,7 +42,8 @@ from stock import Stock, make
 from watched import ANSWERED, REFUSED, SECONDS, Case, Reader, Result, run_all, run_case
 
 from marketorch.command_line import arguments_or_help, split_option, whole_number
-from marketorch.engine.tracking import say, table, write_json
+from marketorch.console import say, table
+from marketorch.engine.tracking import write_json
 from marketorch.errors import ConfigError, closest, guard
 
 OPTIONS = {"inputs": "10000", "seed": "0", "only": "", "data_dir": "", "out": "", "case": ""}

@@ -21,11 +21,11 @@ from numpy.random import Generator
 from PIL import Image
 
 from marketorch import compose, load_run, train
+from marketorch.console import console
 from marketorch.data.scenes.invented_marks import MARKS
 from marketorch.data.synthetic.customers import make_customers
 from marketorch.data.synthetic.reviews import generate_reviews
 from marketorch.data.synthetic.shop import make_shop
-from marketorch.engine.tracking import console
 from marketorch.errors import UserError
 from marketorch.listening.folder import analyse_folder
 from marketorch.listening.listener import Listener

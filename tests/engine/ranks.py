@@ -13,7 +13,7 @@ import pytest
 import torch
 from toy import HARD, Killed, Points, PointTask, everything, fit, kill_after_saving
 
-from marketorch.engine import distributed
+from marketorch import distributed
 from marketorch.engine.evaluation import evaluate
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import Interrupted

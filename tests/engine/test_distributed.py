@@ -14,7 +14,8 @@ import ranks
 import torch
 from toy import Points, PointTask, differing, everything, fit, logged
 
-from marketorch.engine import checkpoint, distributed
+from marketorch import distributed
+from marketorch.engine import checkpoint
 from marketorch.engine.evaluation import evaluate
 from marketorch.errors import ConfigError
 

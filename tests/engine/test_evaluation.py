@@ -16,9 +16,9 @@ from marketorch.engine.evaluation import (
     predict_loop,
     resolve_precision,
 )
-from marketorch.engine.loading import uniform
 from marketorch.errors import ConfigError
 from marketorch.metrics.probabilities import Brier
+from marketorch.tasks.sampling import uniform
 
 CPU = torch.device("cpu")
 LOOP: dict[str, Any] = {"device": CPU, "precision": "fp32"}

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from toy import JitteredPoints, Points
 
-from marketorch.engine import distributed, loading
+from marketorch import distributed
+from marketorch.engine import loading
 from marketorch.errors import DataError
 
 CPU = torch.device("cpu")
@@ -119,19 +120,6 @@ def test_a_data_set_may_bring_its_own_order(as_rank: Any) -> None:
     assert flat(loading.epoch_keys(Shards(12), 4, seed=0, epoch=2)) == epochs[2][1::2]
     with pytest.raises(DataError, match=r"Shards.order gave \(12,\) positions of 13 examples"):
         loading.epoch_keys(Shards(13), 4, seed=0, epoch=0)
-
-
-def test_random_numbers_of_an_example_depend_on_its_position_alone() -> None:
-    whole = loading.uniform(torch.arange(10_000), 3)
-    parts = [loading.uniform(torch.arange(10_000)[i::7], 3) for i in range(7)]
-    assert all(torch.equal(whole[i::7], part) for i, part in enumerate(parts))
-    assert not torch.equal(loading.uniform(torch.arange(10_000), 3, seed=1), whole)
-    assert 0 <= whole.min() < 0.001 < 0.999 < whole.max() < 1
-    assert (whole.mean(0) - 0.5).abs().max() < 0.01
-    assert whole.T.corrcoef().fill_diagonal_(0).abs().max() < 0.04
-    assert torch.stack([whole[:-1, 0], whole[1:, 0]]).corrcoef()[0, 1].abs() < 0.04
-    counts = (whole.flatten() * 10).long().bincount()
-    assert ((counts - 3000).abs() < 250).all()
 
 
 # -- ranks ------------------------------------------------------------------------------------

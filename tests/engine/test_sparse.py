@@ -14,14 +14,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from marketorch import distributed
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import Ragged
-from marketorch.engine import distributed, optim
 from marketorch.engine.trainer import Trainer
 from marketorch.engine.update import Update, check_sparse
 from marketorch.errors import ConfigError
 from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
+from marketorch.optim import optimizers as optim
 from marketorch.tasks.recommendation import Recommendation
 
 HERE = Path(__file__)

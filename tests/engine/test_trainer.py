@@ -26,7 +26,7 @@ from toy import (
     logged,
 )
 
-from marketorch.engine import checkpoint, optim
+from marketorch.engine import checkpoint
 from marketorch.engine import trainer as trainer_module
 from marketorch.engine.loading import epoch_order
 from marketorch.engine.monitor import Monitor
@@ -35,6 +35,7 @@ from marketorch.engine.trainer import Trainer
 from marketorch.engine.update import Update
 from marketorch.errors import ConfigError, DataError, NonFiniteError
 from marketorch.metrics.probabilities import Brier
+from marketorch.optim import optimizers as optim
 
 CHECKPOINTS = "checkpoints"
 

@@ -21,9 +21,9 @@ from PIL import Image
 from red_spots import TEXT, cut, red_spot, reds
 from rich.console import Console
 
+from marketorch import console as console_module
 from marketorch import load_run
 from marketorch.app.runs import LISTENING
-from marketorch.engine import tracking
 from marketorch.errors import ConfigError
 from marketorch.listening import Listener, Post, analyse_folder, read_records
 from marketorch.listening import folder as folders
@@ -103,7 +103,7 @@ def test_a_bar_moves_on_a_terminal_and_nowhere_else(
     for terminal in (True, False):
         screen = io.StringIO()
         console = Console(file=screen, force_terminal=terminal, width=100)
-        monkeypatch.setattr(tracking, "console", console)
+        monkeypatch.setattr(console_module, "console", console)
         analyse_folder(quick, source, tmp_path / "out.parquet", posts_a_part=4)
         shown[terminal] = screen.getvalue()
     assert "12/12" in shown[True]

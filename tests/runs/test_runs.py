@@ -15,9 +15,10 @@ from toy import Killed, differing, kill_after_saving
 
 from marketorch import ConfigError, DataError, compose, evaluate, train
 from marketorch.config import load
+from marketorch.console import console
 from marketorch.data.texts.source import TextDataset, mentioning
 from marketorch.engine.resuming import changes
-from marketorch.engine.tracking import console, write_json
+from marketorch.engine.tracking import write_json
 from marketorch.engine.trainer import Trainer
 
 COMMON = ["trainer.precision=fp32", "trainer.batch_size=16", "trainer.epochs=2"]

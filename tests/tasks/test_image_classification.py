@@ -13,13 +13,13 @@ from toy import Killed, differing, everything, fit, kill_after_saving
 
 from marketorch.data.images.dataset import DecodedImages, ImageDataset
 from marketorch.data.splits import UNLABELLED
-from marketorch.engine import optim
 from marketorch.engine.evaluation import predict_all
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError
 from marketorch.models.images.compact_cnn import CompactCNN
 from marketorch.models.images.linear_pixels import LinearPixels
 from marketorch.models.texts.ngrams import Majority
+from marketorch.optim import optimizers as optim
 from marketorch.tasks.image_classification import ImageClassification, soft_cross_entropy
 
 SCHEMA = {"classes": ["left", "right"], "class_counts": [4, 4], "channels": 1, "size": 16}

@@ -15,7 +15,6 @@ from toy import Killed, differing, everything, fit, kill_after_saving
 
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.tables.source import CustomerData
-from marketorch.engine import optim
 from marketorch.engine.evaluation import evaluate, predict_all
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError
@@ -24,6 +23,7 @@ from marketorch.models.tables.logistic import TableLogistic
 from marketorch.models.tables.mlp import TableMLP
 from marketorch.models.tables.prior import Prior
 from marketorch.models.tables.tabm import TabM
+from marketorch.optim import optimizers as optim
 from marketorch.tasks.propensity import Propensity
 
 LOOP = {"batch_size": 64, "device": torch.device("cpu"), "precision": "fp32"}

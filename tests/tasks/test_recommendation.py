@@ -17,7 +17,6 @@ from marketorch import compose, evaluate, load_run, train
 from marketorch.data.events.catalogue import Catalogue, Sizes
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import Ragged
-from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError, DataError
 from marketorch.metrics.ranks import mean_ranks, ranks_among
@@ -26,6 +25,7 @@ from marketorch.models.recommenders import item_counts
 from marketorch.models.recommenders.base import Positives, VectorRecommender
 from marketorch.models.recommenders.item_counts import Markov
 from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
+from marketorch.optim import optimizers as optim
 from marketorch.runs.prediction import predict_file
 from marketorch.tasks.catalogue_loss import CatalogueLoss, full_softmax
 from marketorch.tasks.recommendation import Recommendation

@@ -8,10 +8,10 @@ from scipy.optimize import brentq
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.texts.source import TextDataset
 from marketorch.data.texts.tokens import TokenDataset
-from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
 from marketorch.models.texts.ngrams import NgramLogistic
 from marketorch.models.texts.text_transformer import TextTransformer
+from marketorch.optim import optimizers as optim
 from marketorch.tasks.classification import mixture
 from marketorch.tasks.masked_language import MaskedLanguage, mask_tokens
 from marketorch.tasks.text_classification import TextClassification

@@ -14,7 +14,6 @@ from toy import Killed, differing, everything, fit, kill_after_saving
 
 from marketorch.data.synthetic.customer_data import SyntheticCustomers
 from marketorch.data.tables.source import CustomerData
-from marketorch.engine import optim
 from marketorch.engine.evaluation import evaluate, predict_all
 from marketorch.engine.task import prepare
 from marketorch.engine.trainer import Trainer
@@ -27,6 +26,7 @@ from marketorch.models.tables.mlp import TableMLP
 from marketorch.models.tables.tabm import TabM
 from marketorch.models.uplift.doubly_robust import DRLearner
 from marketorch.models.uplift.learners import DragonNet, Everyone, SLearner, TLearner
+from marketorch.optim import optimizers as optim
 from marketorch.runs import Run
 from marketorch.runs.prediction import best_rows, ranking
 from marketorch.tasks.uplift import Uplift, effects

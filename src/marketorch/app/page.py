@@ -21,7 +21,7 @@ from marketorch.app import uploads
 from marketorch.app.answers import EMPTY_TEXT, Answers
 from marketorch.app.markup import ACCENT, STYLE, html
 from marketorch.app.runs import RECOMMENDER
-from marketorch.engine.tracking import console, say
+from marketorch.console import console, say
 from marketorch.errors import ConfigError, UserError
 from marketorch.listening.report.brand_report import CAUTION
 

@@ -11,6 +11,7 @@ MOVED = {
     "data.images": "data.images.source",
     "data.synthetic.scene_data": "data.scenes.source",
     "data.text": "data.texts.source",
+    "engine.optim": "optim.optimizers",
     "models.average_box": "models.boxes.average_box",
     "models.boosted_trees": "models.tables.boosted_trees",
     "models.compact_cnn": "models.images.compact_cnn",

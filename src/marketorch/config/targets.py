@@ -12,7 +12,7 @@ from marketorch.config.composition import plain
 from marketorch.errors import ConfigError, closest
 
 ALLOWED = ("marketorch.",)
-OPTIMIZERS = "marketorch.engine.optim"
+OPTIMIZERS = "marketorch.optim.optimizers"
 BUILT = ("marketorch.tasks.", "marketorch.models.", "marketorch.data.", "marketorch.engine.trainer")
 """Whose classes a config builds; besides these, the functions of `OPTIMIZERS`."""
 

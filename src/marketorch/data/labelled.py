@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.data.reading import some
 from marketorch.data.splits import keep_labels, stratified_cut
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
 SPLITS = ("train", "validation", "test")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from marketorch.engine import distributed, loading
+from marketorch import distributed
+from marketorch.engine import loading
 from marketorch.engine.task import Batch, Dataset, Predictions, Task
 from marketorch.errors import ConfigError
 

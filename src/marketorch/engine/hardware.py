@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from marketorch.engine import distributed
+from marketorch import distributed
 from marketorch.engine.task import Batch
 
 # Of glibc's malloc.h: what is freed is not handed back before 2 GiB of it lie at the end, what is

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from marketorch.engine import distributed
+from marketorch import distributed
 from marketorch.engine.loading import Key
 from marketorch.errors import NonFiniteError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from marketorch.engine.tracking import say
+from marketorch.console import say
 
 GROUPS = ("seed", "task", "model", "data", "optim", "trainer")
 HARMLESS = {

@@ -13,7 +13,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from marketorch.engine import distributed
+from marketorch import distributed
 
 NOTICE = b"interrupted: the run ends after this step, saved; Ctrl-C again ends it at once\n"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
-from marketorch.engine import distributed
+from marketorch import distributed
 from marketorch.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Task(nn.Module):
         """Decodes a batch. Called in eval mode, without gradients.
 
         What is drawn at random should be a function of the examples' positions
-        (`marketorch.engine.loading.uniform`), so that it is the same in any batch. Tensors
+        (`marketorch.tasks.sampling.uniform`), so that it is the same in any batch. Tensors
         ``(B, …)`` of different lengths in different batches are joined as lists.
         """
         raise TypeError(f"{type(self).__name__} does not define predict")

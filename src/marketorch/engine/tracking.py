@@ -4,39 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
     Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
-from rich.table import Table
 
-from marketorch.engine import distributed
+from marketorch import distributed
+from marketorch.console import console, progress_bar, say
 from marketorch.engine.files import write_atomically, writing
 from marketorch.errors import CheckpointError, ConfigError
-
-console = Console(soft_wrap=True)
-
-
-def say(message: str) -> None:
-    """Prints a line on the main rank."""
-    if distributed.is_main():
-        console.print(printable(message), highlight=False, markup=False)
-
-
-def printable(text: str) -> str:
-    """The text as the console can print it: a name of a file may hold half a character."""
-    encoding = console.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -102,7 +82,7 @@ class Tracker:
             _keep_until(self.path, start_step)
         self.progress: Progress | None = None
         if self.main and console.is_terminal and total_steps:
-            self.progress = _bar()
+            self.progress = progress_bar()
             self.bar = self.progress.add_task("train", total=total_steps, shown="")
             self.progress.start()
             self.progress.update(self.bar, completed=start_step)
@@ -144,31 +124,6 @@ class Tracker:
         """Takes the bar off the screen."""
         if self.progress:
             self.progress.stop()
-
-
-def _bar() -> Progress:
-    """A bar with counts and times and, at its end, what is ``shown``."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[shown]}"),
-        console=console,
-        transient=True,
-    )
-
-
-@contextmanager
-def counting(what: str, total: int, done: int = 0) -> Iterator[Callable[[int], None]]:
-    """Yields what moves a bar on by a number, on a terminal; in a pipe nothing is shown."""
-    if not (console.is_terminal and distributed.is_main()):
-        yield lambda number: None
-        return
-    with _bar() as progress:
-        bar = progress.add_task(what, total=total, completed=done, shown="")
-        yield lambda number: progress.advance(bar, number)
 
 
 def open_backend(name: str, run_dir: Path) -> Any:
@@ -225,23 +180,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and math.isfinite(value):
         return float(f"{value:.6g}")
     return finite(value)
-
-
-def format_number(value: Any) -> str:
-    """Four significant digits for measurements, thousands marks for counts."""
-    if isinstance(value, float):
-        return "–" if math.isnan(value) else f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Prints one readable table; numbers are right-aligned."""
-    view = Table(title=printable(title), title_justify="left", header_style="bold")
-    for position, column in enumerate(columns):
-        view.add_column(
-            printable(column), justify="left" if position == 0 else "right", overflow="fold"
-        )
-    for row in rows:
-        view.add_row(*(printable(format_number(value)) for value in row))
-    if distributed.is_main():
-        console.print(view)

@@ -10,108 +10,46 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from marketorch.engine import checkpoint, distributed, hardware, loading, optim, resuming
+from marketorch import distributed
+from marketorch.console import say
+from marketorch.engine import checkpoint, hardware, loading, resuming
 from marketorch.engine.evaluation import autocast, evaluate, predict_all, resolve_precision
 from marketorch.engine.loss_window import LossWindow
 from marketorch.engine.monitor import Best, Monitor
 from marketorch.engine.position import Position
+from marketorch.engine.settings import Settings
 from marketorch.engine.stopping import StopSignals
 from marketorch.engine.task import Batch, Dataset, Step, Task, check_not_empty, prepare, refresh
-from marketorch.engine.tracking import Tracker, say
+from marketorch.engine.tracking import Tracker
 from marketorch.engine.update import Update
-from marketorch.errors import ConfigError, Interrupted
+from marketorch.errors import Interrupted
+from marketorch.optim import optimizers as optim
 
 
-class Trainer:
-    """Trains any `Task`.
+class Trainer(Settings):
+    """Trains any `Task`, as its `Settings` say.
 
-    Args:
-        run_dir: the run directory; checkpoints go to ``run_dir/checkpoints``.
-        seed: with the position in the run, the source of all randomness.
-        device: ``auto``, ``cpu``, ``gpu`` or ``cuda:<number>``.
-        precision: ``auto`` (bf16 where the hardware has it), ``fp32`` or ``bf16``.
-        epochs: passes over the training split; the schedule spans them.
-        max_steps: cuts the run, and with it the schedule, to so many updates.
-        max_minutes: stops early; changes nothing but where the run stops.
-        batch_size: examples a forward pass sees, over all ranks together.
-        eval_batch_size: examples a forward pass of an evaluation sees on one rank.
-        accumulate: batches an update.
-        schedule: ``cosine``, ``linear`` or ``constant`` after ``warmup`` (a share or steps).
-        clip_norm: largest gradient norm, or None.
-        ema_decay: decay of the averaged weights that are evaluated and kept as best; 0 is off.
-        eval_every: steps between evaluations; None: after each epoch.
-        dear_every: evaluations between those with the task's dear metrics; the last has them.
-        save_every: steps between checkpoints; None: after each evaluation.
-        log_every: steps between lines in metrics.jsonl; losses are checked for NaN then.
-        patience: evaluations without improvement before the run stops; None: never.
-        monitor: metric that picks the best weights; None: the task's main metric. ``last`` keeps
-            the final weights.
-        mode: ``max`` or ``min``; None: as the task says.
-        backends: further places to log to, see `Tracker`.
-        on_event: called as ``on_event(name, trainer)`` at ``start log evaluate save end``.
-
-    Raises:
-        ConfigError: a value that is none of those.
+    Example:
+        >>> trainer = Trainer(run_dir="runs/mine", epochs=3)
+        >>> report = trainer.fit(task, train, validation, partial(adamw, lr=1e-3))
+        >>> report["metrics"]["val/accuracy"]
     """
 
-    def __init__(
-        self,
-        *,
-        run_dir: str | Path,
-        seed: int = 0,
-        device: str = "auto",
-        precision: str = "auto",
-        epochs: int = 10,
-        max_steps: int | None = None,
-        max_minutes: float | None = None,
-        batch_size: int = 64,
-        eval_batch_size: int = 256,
-        accumulate: int = 1,
-        schedule: str = "cosine",
-        warmup: float = 0.06,
-        final_lr: float = 0.0,
-        clip_norm: float | None = 1.0,
-        ema_decay: float = 0.0,
-        eval_every: int | None = None,
-        dear_every: int = 1,
-        save_every: int | None = None,
-        log_every: int = 20,
-        patience: int | None = None,
-        monitor: str | None = None,
-        mode: str | None = None,
-        channels_last: bool = False,
-        compile: bool = False,
-        num_workers: int = 0,
-        num_threads: int | None = None,
-        backends: Sequence[str] = (),
-        on_event: Callable[[str, Trainer], None] | None = None,
-    ) -> None:
-        for name in ("batch_size", "eval_batch_size", "accumulate", "log_every", "dear_every"):
-            if locals()[name] < 1:
-                raise ConfigError(f"trainer.{name} is {locals()[name]}; expected at least 1.")
-        self.run_dir, self.seed, self.epochs = Path(run_dir), seed, epochs
-        self.device = distributed.resolve_device(device)
-        self.precision, self.dtype = precision, resolve_precision(precision, self.device)
-        self.max_steps, self.max_minutes = max_steps, max_minutes
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.accumulate, self.num_workers = accumulate, num_workers
-        self.schedule, self.warmup, self.final_lr = schedule, warmup, final_lr
-        self.clip_norm, self.ema_decay = clip_norm, ema_decay
-        self.eval_every, self.dear_every = eval_every, dear_every
-        self.save_every, self.log_every = save_every, log_every
-        self.monitor = Monitor(monitor, mode=mode, patience=patience)
-        self.channels_last, self.compile = channels_last, compile
-        self.backends, self.on_event = backends, on_event
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.run_dir = Path(self.run_dir)
+        self.torch_device = distributed.resolve_device(self.device)
+        self.dtype = resolve_precision(self.precision, self.torch_device)
+        self.metric_monitor = Monitor(self.monitor, mode=self.mode, patience=self.patience)
         self.position = Position()
-        if num_threads:
-            torch.set_num_threads(num_threads)
+        if self.num_threads:
+            torch.set_num_threads(self.num_threads)
 
     # -- the loop -----------------------------------------------------------------------------
 
@@ -140,7 +78,7 @@ class Trainer:
         if validation is not None:
             check_not_empty(validation, "validation")
         self.task, self.record = task, record or {}
-        self.monitor.watch(task)
+        self.metric_monitor.watch(task)
         state = checkpoint.load_last(self.checkpoints, say) if resume else None
         self._prepare(train, state)
         self.train: Dataset = task.encode(train)
@@ -168,7 +106,9 @@ class Trainer:
         keys = loading.epoch_keys(
             self.train, self.batch_size, seed=self.seed, epoch=epoch, start=start
         )
-        batches = loading.load(self.train, keys, device=self.device, num_workers=self.num_workers)
+        batches = loading.load(
+            self.train, keys, device=self.torch_device, num_workers=self.num_workers
+        )
         for key, batch in batches:
             ends_epoch = key.batch + 1 == len(keys.batches)
             ends_step = ends_epoch or (key.batch + 1) % self.accumulate == 0
@@ -187,11 +127,11 @@ class Trainer:
 
     def _backward(self, key: loading.Key, batch: Batch, ends_step: bool) -> None:
         """One forward and backward; gradients of sums pile up until the update."""
-        loading.seed_batch(self.device, self.seed, key.epoch, key.batch, distributed.rank())
+        loading.seed_batch(self.torch_device, self.seed, key.epoch, key.batch, distributed.rank())
         if self.channels_last:
             batch = hardware.channels_last(batch)
         with distributed.accumulate(self.wrapped, ends_step):
-            with autocast(self.device, self.dtype):
+            with autocast(self.torch_device, self.dtype):
                 step: Step = self.wrapped(batch)
             share = float(key.real)
             (step.loss_sum * share).backward()
@@ -227,7 +167,7 @@ class Trainer:
             with checkpoint.fitting(self.checkpoints):
                 resuming.announce_changes(state, self.record)
                 self.task.load_state_dict(state["task"])
-        hardware.lay_out(self.task, self.device, self.channels_last)
+        hardware.lay_out(self.task, self.torch_device, self.channels_last)
 
     def _build(self, factory: optim.OptimizerFactory, state: dict[str, Any] | None) -> None:
         """Optimizers, length of the run, and a restored state if there is one."""
@@ -241,13 +181,13 @@ class Trainer:
         )
         if self.compile:
             self.task.compile(dynamic=True)
-        self.wrapped = distributed.wrap(self.task, self.device) if trainable else self.task
+        self.wrapped = distributed.wrap(self.task, self.torch_device) if trainable else self.task
         self.position, self.window, self.time_is_over = Position(), LossWindow(), False
         if state is not None:
             with checkpoint.fitting(self.checkpoints):
                 self.update.restore(state)
                 self.position = Position(**state["position"])
-                self.monitor.best = Best(**state["best"])
+                self.metric_monitor.best = Best(**state["best"])
         self.started = time.perf_counter() - self.position.seconds
         steps, start = self.total_steps, self.position.step
         self.tracker = Tracker(
@@ -259,7 +199,7 @@ class Trainer:
         self._check_and_log()
         with checkpoint.swapped(self.task, self.update.evaluated()):
             metrics = self._evaluate()
-            if self.monitor.improves(metrics, self.position.step) and distributed.is_main():
+            if self.metric_monitor.improves(metrics, self.position.step) and distributed.is_main():
                 metadata = {"schema": self.task.schema, "step": self.position.step}
                 checkpoint.save_best(self.checkpoints, self.task, metadata)
         self._tick()
@@ -284,7 +224,7 @@ class Trainer:
     def _loop(self) -> dict[str, Any]:
         return {
             "batch_size": self.eval_batch_size,
-            "device": self.device,
+            "device": self.torch_device,
             "precision": self.precision,
             "num_workers": self.num_workers,
         }
@@ -327,7 +267,7 @@ class Trainer:
         if not self.window:
             return
         step, ids = self.position.step, getattr(self.train, "ids", None)
-        averages = self.window.averages(self.device, step=step, ids=ids)
+        averages = self.window.averages(self.torch_device, step=step, ids=ids)
         values: dict[str, Any] = {"epoch": self.position.epoch}
         values |= {f"train/{name}": value for name, value in averages.items()}
         values |= {"lr_factor": self.factor(step), "seconds": self.position.seconds}
@@ -341,7 +281,7 @@ class Trainer:
     @property
     def best(self) -> Best:
         """The best evaluation so far."""
-        return self.monitor.best
+        return self.metric_monitor.best
 
     @property
     def checkpoints(self) -> Path:
@@ -362,9 +302,9 @@ class Trainer:
     def _interrupted(self) -> Interrupted | None:
         """What a signal to any rank ends the run with; several GPUs agree at log steps only."""
         step, several = self.position.step, distributed.world_size() > 1
-        if several and self.device.type == "cuda" and step % self.log_every:
+        if several and self.torch_device.type == "cuda" and step % self.log_every:
             return None
-        number = distributed.largest(self.signals.received, self.device)
+        number = distributed.largest(self.signals.received, self.torch_device)
         return (
             Interrupted(f"saved after step {step} of {self.total_steps}", number)
             if number
@@ -373,7 +313,7 @@ class Trainer:
 
     def _finished(self) -> bool:
         done = self.position.step >= self.total_steps
-        return done or self.time_is_over or self.monitor.out_of_patience
+        return done or self.time_is_over or self.metric_monitor.out_of_patience
 
     def _event(self, name: str) -> None:
         if self.on_event:
@@ -390,5 +330,5 @@ class Trainer:
             "examples_per_second": round(self.position.examples_per_second, 1),
             "parameters": sum(p.numel() for p in self.task.parameters()),
             "seed": self.seed,
-            **hardware.used(self.device, self.dtype),
+            **hardware.used(self.torch_device, self.dtype),
         }

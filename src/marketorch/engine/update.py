@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from marketorch.engine import distributed, optim
+from marketorch import distributed
 from marketorch.errors import ConfigError
+from marketorch.optim import optimizers as optim
 
 
 class Update:

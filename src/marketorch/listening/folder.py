@@ -21,9 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from marketorch import config as configs
+from marketorch.console import counting, say
 from marketorch.engine.checkpoint import BEST
 from marketorch.engine.files import write_atomically
-from marketorch.engine.tracking import counting, say, write_json
+from marketorch.engine.tracking import write_json
 from marketorch.errors import ConfigError, DataError
 from marketorch.listening.listener import Listener
 from marketorch.listening.posts import Post, Posts, read_posts

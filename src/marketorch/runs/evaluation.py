@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from marketorch import config as configs
-from marketorch.engine import distributed
+from marketorch import distributed
+from marketorch.console import console, say, table
 from marketorch.engine.evaluation import evaluate as measure
 from marketorch.engine.evaluation import join_ranks
 from marketorch.engine.task import Dataset, Predictions, check_not_empty, prepare
-from marketorch.engine.tracking import console, say, table, write_json
+from marketorch.engine.tracking import write_json
 from marketorch.runs.loading import Run, load_run
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 
 from marketorch import config as configs
+from marketorch import distributed
 from marketorch.config import DictConfig
-from marketorch.engine import checkpoint, distributed
+from marketorch.engine import checkpoint
 from marketorch.engine.evaluation import predict_all
 from marketorch.engine.hardware import lay_out
 from marketorch.engine.task import DataSource, Row, Task

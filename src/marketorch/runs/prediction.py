@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from marketorch.engine import distributed
+from marketorch import distributed
+from marketorch.console import say
 from marketorch.engine.task import Row
-from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError, closest
 from marketorch.runs.loading import Run, load_run
 from marketorch.runs.options import check_options

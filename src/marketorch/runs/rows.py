@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from marketorch.console import table
 from marketorch.engine.task import Row
-from marketorch.engine.tracking import finite, table
+from marketorch.engine.tracking import finite
 
 
 def spelled(reasons: list[Row]) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 import torch
 
 from marketorch import config as configs
+from marketorch import distributed
 from marketorch.config import DictConfig
-from marketorch.engine import checkpoint, distributed
+from marketorch.console import say, table
+from marketorch.engine import checkpoint
 from marketorch.engine.files import remove_left_over
 from marketorch.engine.loading import derive_seed
 from marketorch.engine.task import DataSource, Task
-from marketorch.engine.tracking import say, table, write_json
+from marketorch.engine.tracking import write_json
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError, DataError, Interrupted
 from marketorch.runs.loading import CONFIG, DONE, build_task, find_run

@@ -12,8 +12,9 @@ from typing import Any
 
 from marketorch import config as configs
 from marketorch.config.targets import locate
+from marketorch.console import say
 from marketorch.engine.checkpoint import BEST
-from marketorch.engine.tracking import as_written, read_json, say, write_json
+from marketorch.engine.tracking import as_written, read_json, write_json
 from marketorch.errors import CheckpointError, ConfigError
 from marketorch.runs.hub import push_to_hub
 from marketorch.runs.loading import CONFIG, find_run

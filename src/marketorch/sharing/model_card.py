@@ -13,7 +13,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from marketorch.config.targets import locate
-from marketorch.engine.tracking import format_number
+from marketorch.console import format_number
 from marketorch.sharing.card_texts import (
     EMBEDDED,
     FACES,

@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.engine import loading
 from marketorch.engine.evaluation import CPU
-from marketorch.engine.tracking import finite, say
+from marketorch.engine.tracking import finite
 from marketorch.errors import ConfigError, UserError
 from marketorch.runs import Run, load_run
 from marketorch.tasks.exports import ExportedFunction

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
-from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError, DataError
 from marketorch.figures import uplift as figures
 from marketorch.metrics.uplift_curves import told

@@ -13,7 +13,6 @@ import torch
 from marketorch.data.events.catalogue import Catalogue, Sizes
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import Ragged
-from marketorch.engine import optim
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError
 from marketorch.models.recommenders.ials import IALS
@@ -21,6 +20,7 @@ from marketorch.models.recommenders.item_similarity import EASE, ItemKNN
 from marketorch.models.recommenders.matrix_factorization import MatrixFactorization
 from marketorch.models.recommenders.neumf import NeuMF
 from marketorch.models.recommenders.two_tower import TwoTower
+from marketorch.optim import optimizers as optim
 from marketorch.tasks.recommendation import Recommendation
 
 ROWS = [[1, 2, 3], [1, 2], [2, 3], [4, 1], [4, 5, 1]]

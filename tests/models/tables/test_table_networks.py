@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from small_tables import Rows, rows
 from torch import nn
 
-from marketorch.engine.optim import sparse_parameters
 from marketorch.errors import ConfigError
 from marketorch.models.tables.dcn import DCN, CrossLayer
 from marketorch.models.tables.features import LevelTable, TableFeatures, level_dim
 from marketorch.models.tables.ft_transformer import FTTransformer
 from marketorch.models.tables.mlp import TableMLP
 from marketorch.models.tables.tabm import TabM, unlike
+from marketorch.optim.optimizers import sparse_parameters
 
 NETWORKS: dict[str, tuple[Any, dict[str, Any]]] = {
     "mlp": (TableMLP, {"width": 32}),

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.data.boxes.dataset import Size
 from marketorch.data.reading import some
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
 BEYOND = 1.0  # pixels that a box may reach beyond its photo before it is counted as clipped

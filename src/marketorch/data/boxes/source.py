@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.data.boxes.annotations import AnnotatedPhoto, Box, usable_boxes
 from marketorch.data.boxes.dataset import (
     BoxDataset,
@@ -38,7 +39,6 @@ from marketorch.data.images.videos import frames_at, read_frames, time_of
 from marketorch.data.labelled import Examples, LabelledData, usable_rows
 from marketorch.data.reading import FORMATS, some
 from marketorch.data.splits import stratified_cut
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
 TABLES = frozenset(FORMATS) - {".txt"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from marketorch.console import say
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.events.requests import Requests
 from marketorch.data.ragged import Ragged, chosen, windows
 from marketorch.engine.task import Batch
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from marketorch.console import say
 from marketorch.data.reading import column, read_table
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
 USER, ITEM, TIME, RATING = "user", "item", "time", "rating"

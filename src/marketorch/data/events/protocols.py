@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from marketorch.console import say
 from marketorch.data.events.log import TIME
 from marketorch.data.ragged import PAD, Ragged
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
 CONTEXT, TRAIN, VALIDATION, TEST = -1, 0, 1, 2

@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.data.events import protocols
 from marketorch.data.events.catalogue import Attributes, Catalogue
 from marketorch.data.events.dataset import EventDataset, like
@@ -39,7 +40,6 @@ from marketorch.data.events.requests import Requests, words
 from marketorch.data.ragged import Ragged
 from marketorch.data.reading import FORMATS, listed, numbers_or_words, read_table, some
 from marketorch.engine.loading import derive_seed
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}

@@ -21,6 +21,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.data.images.dataset import DecodedImages, Decoder, ImageDataset, Pixels, as_tensor
 from marketorch.data.images.decoding import THREADS, content_of, photo_files, pictures
 from marketorch.data.images.face_photos import FaceDecoder, FacesInPhotos
@@ -34,7 +35,6 @@ from marketorch.data.labelled import (
     usable_rows,
 )
 from marketorch.data.reading import FORMATS, listed, read_table
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
 

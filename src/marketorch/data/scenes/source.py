@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes
 from marketorch.data.boxes.formats import read_annotations, splits_in
 from marketorch.data.boxes.source import DetectionData
@@ -29,7 +30,6 @@ from marketorch.data.scenes.photos import read_crops, read_surfaces
 from marketorch.data.scenes.printing import Cutout, cut_out
 from marketorch.data.scenes.scene import MARKS, scene
 from marketorch.engine.task import Batch
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
 SPLITS = ("train", "validation", "test")

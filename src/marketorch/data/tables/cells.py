@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from marketorch.engine.tracking import say
+from marketorch.console import say
 from marketorch.errors import DataError
 
 BLANKS = ("", "?", "-", "--", "na", "n/a", "#n/a", "nan", "<na>", "null", "none", "nil", "nat")

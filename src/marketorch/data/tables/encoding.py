@@ -16,11 +16,11 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor, nn
 
+from marketorch.console import say
 from marketorch.data.reading import some
 from marketorch.data.tables.columns import Column, parse
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.data.tables.dates import date_part
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
 NUM_KNOTS = 512

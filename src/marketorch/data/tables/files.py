@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from marketorch.console import say
 from marketorch.data.reading import check_encoding, check_there, read_table, some, whole
 from marketorch.data.tables.cells import is_text
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
 DELIMITED = (".csv", ".tsv", ".tab", ".txt")

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from marketorch.console import say
 from marketorch.data.reading import some
 from marketorch.data.tables.columns import Column, parse
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.data.tables.dates import date_part
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
 SUSPICIOUS = 0.9  # AUROC of one column alone

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from marketorch.console import say
 from marketorch.data.labelled import usable_rows
 from marketorch.data.reading import some
 from marketorch.data.tables.cells import distinct
@@ -35,7 +36,6 @@ from marketorch.data.tables.parts import (
     random_parts,
 )
 from marketorch.data.tables.targets import Words, classes, groups_of, regrouped, treatments, words
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError
 
 PLURALS = {"number": "numbers", "category": "categories", "date": "dates", "boolean": "booleans"}

@@ -11,13 +11,13 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.data.labelled import label_name, numerically
 from marketorch.data.reading import some
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.tables.cells import Distinct, distinct
 from marketorch.data.tables.columns import TRUTHS
 from marketorch.data.tables.dataset import CustomerDataset
-from marketorch.engine.tracking import say
 from marketorch.errors import DataError, closest
 
 MOST = 100  # classes

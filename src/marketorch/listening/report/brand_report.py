@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from marketorch.console import say
 from marketorch.engine.files import write_atomically
-from marketorch.engine.tracking import say
 from marketorch.errors import ConfigError
 from marketorch.listening.record import read_records
 from marketorch.listening.report import figures, tables

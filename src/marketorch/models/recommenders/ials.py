@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from marketorch.console import say
 from marketorch.data.events.catalogue import Sizes
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import PAD, Ragged
-from marketorch.engine.tracking import say
 from marketorch.models.recommenders.base import Recommender
 
 ENTRIES = 2**25  # numbers of a block of histories' vectors or of their Gram matrices

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from marketorch.engine.muon import Muon
 from marketorch.errors import ConfigError
+from marketorch.optim.muon import Muon
 
 Named = tuple[str, nn.Parameter]
 Group = dict[str, Any]  # parameters, and how they are updated

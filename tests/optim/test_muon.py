@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from marketorch.engine.muon import Muon, orthogonal
-from marketorch.engine.optim import muon
+from marketorch.optim.muon import Muon, orthogonal
+from marketorch.optim.optimizers import muon
 
 
 @pytest.mark.parametrize("shape", [(24, 8), (8, 24), (16, 16)])
