@@ -13,7 +13,6 @@ Shapes: N pictures, S pixels of a side.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -22,30 +21,10 @@ import torch
 from torch import Tensor
 
 from marketorch.data.images.dataset import Pixels
-from marketorch.data.synthetic.drawn_settings.beach import beach
-from marketorch.data.synthetic.drawn_settings.camera import photograph
+from marketorch.data.scenes.drawing import photograph
 from marketorch.data.synthetic.drawn_settings.canvas import Canvas
-from marketorch.data.synthetic.drawn_settings.concert import concert
-from marketorch.data.synthetic.drawn_settings.foreground import in_front
-from marketorch.data.synthetic.drawn_settings.kitchen import kitchen
-from marketorch.data.synthetic.drawn_settings.living_room import living_room
-from marketorch.data.synthetic.drawn_settings.office import office
-from marketorch.data.synthetic.drawn_settings.park import park
-from marketorch.data.synthetic.drawn_settings.stadium import stadium
-from marketorch.data.synthetic.drawn_settings.street import street
-from marketorch.data.synthetic.drawn_settings.supermarket import supermarket
+from marketorch.data.synthetic.drawn_settings.settings import DRAWINGS, in_front
 
-DRAWINGS: dict[str, Callable[[Canvas, Random], None]] = {
-    "beach": beach,
-    "concert": concert,
-    "kitchen": kitchen,
-    "living_room": living_room,
-    "office": office,
-    "park": park,
-    "stadium": stadium,
-    "street": street,
-    "supermarket": supermarket,
-}
 CLASSES = tuple(DRAWINGS)
 MISTAKEN = {  # what each setting is taken for by those who are wrong
     "beach": ("park", "street"),
@@ -118,4 +97,5 @@ def draw(setting: str, rng: Random, size: int = 64) -> Pixels:
     canvas = Canvas(size)
     DRAWINGS[setting](canvas, rng)
     in_front(canvas, rng)
-    return photograph(rng, canvas)
+    picture = canvas.framed(rng).astype(np.float32) / 255
+    return photograph(np.random.default_rng(rng.getrandbits(64)), picture)
