@@ -34,4 +34,5 @@ def _signed(value: int) -> int:
 
 def _shifted(state: Tensor, bits: int) -> Tensor:
     """A logical shift to the right."""
-    return (state >> bits) & (2 ** (64 - bits) - 1)
+    shifted: Tensor = (state >> bits) & (2 ** (64 - bits) - 1)
+    return shifted

@@ -119,7 +119,7 @@ class Space(NamedTuple):
         """The walls on the left, at the rear and on the right."""
         ends = [(x, z) for x in (self.left, self.right) for z in (0.5, self.depth)]
         pairs = ((ends[0], ends[1]), (ends[1], ends[3]), (ends[3], ends[2]))
-        return [Wall(self, *pair, self.ceiling, self.floor) for pair in pairs]
+        return [Wall(self, a, b, self.ceiling, self.floor) for a, b in pairs]
 
 
 class Wall(NamedTuple):
@@ -156,4 +156,4 @@ class Wall(NamedTuple):
         (x, depth), (end, far) = self.start, self.end
         edges = [(x + (end - x) * u, depth + (far - depth) * u) for u in (left, right)]
         heights = [self.top + (self.bottom - self.top) * v for v in (top, bottom)]
-        return Wall(self.space, *edges, *heights)
+        return Wall(self.space, edges[0], edges[1], heights[0], heights[1])
