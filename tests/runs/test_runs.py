@@ -71,7 +71,7 @@ def test_resuming_a_finished_run_gives_the_same_weights(tmp_path: Path, experime
     """Calibration is fitted anew, from the same point: the weights must not move."""
     report = tiny(tmp_path, *HARD[experiment], experiment=experiment)
     first = weights(tmp_path)
-    calibrated = first.get("mix", first.get("threshold"))
+    calibrated = first.get("head.mix", first.get("threshold"))
     assert calibrated is not None
     assert calibrated.shape == torch.tensor(CALIBRATED[experiment]).shape
     assert not torch.equal(calibrated, torch.tensor(CALIBRATED[experiment]))

@@ -1,9 +1,7 @@
 """The text task on tiny data: it learns, explains and calibrates."""
 
-import numpy as np
 import pytest
 import torch
-from scipy.optimize import brentq
 
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.texts.source import TextDataset
@@ -12,7 +10,6 @@ from marketorch.engine.trainer import Trainer
 from marketorch.models.texts.ngrams import NgramLogistic
 from marketorch.models.texts.text_transformer import TextTransformer
 from marketorch.optim import optimizers as optim
-from marketorch.tasks.classification import mixture
 from marketorch.tasks.masked_language import MaskedLanguage, mask_tokens
 from marketorch.tasks.text_classification import TextClassification
 
@@ -116,21 +113,9 @@ def test_calibration_lowers_the_log_loss_and_keeps_weights_positive():
     assert task.calibrate(before, data)
     after = task.predict(batch)["probabilities"]
     assert torch.nn.functional.nll_loss(after.log(), LABELS) <= loss
-    assert (task.mix > 0).all()
-    assert len(task.mix) == 2
+    assert (task.head.mix > 0).all()
+    assert len(task.head.mix) == 2
     assert not prepared(calibration=False).calibrate(before, data)
-
-
-def test_calibration_finds_the_better_member_and_the_class_shares():
-    torch.manual_seed(0)
-    labels = (torch.rand(4000) < 0.8).long()
-    noise, told = torch.randn(4000), 2.0 * labels - 1.0 + torch.randn(4000)
-    members = torch.stack([torch.stack([-x, x], 1) / 2 for x in (noise, told)], 1)
-    weights, bias = mixture(members, labels)
-    # The log-odds of the better member are 2 x + log(0.8 / 0.2), Gaussian noise of variance 1.
-    assert weights[0] < 0.15
-    assert weights[1] == pytest.approx(2.0, abs=0.2)
-    assert bias[1] - bias[0] == pytest.approx(1.386, abs=0.15)
 
 
 def test_prepare_sees_only_what_it_is_given():
@@ -149,16 +134,3 @@ def test_tokenizers_cut_contractions_and_long_texts(kind):
     assert words[:3] == ["I", "do", "n't"]
     assert len(ids) == len(owners) <= 7
     assert task.model.tokenizer.encode(["bad " * 50]).lengths.tolist() == [7]
-
-
-def test_calibration_is_pulled_to_equal_weights_and_no_bias():
-    """By 1e-4 of their squares. Without that, where a sample can be separated, both run away."""
-    signs = torch.tensor([-1.0, 1.0]).repeat(20)
-    members = torch.stack([-signs, signs], 1)[:, None] / 2
-    weights, _ = mixture(members, (signs > 0).long())
-    # Minus log-sigmoid(w) + 1e-4 log(w)², whose derivative is zero at w:
-    best = brentq(lambda w: -w / (1 + np.exp(w)) + 2e-4 * np.log(w), 1, 50)
-    assert weights.tolist() == pytest.approx([best], rel=1e-2)
-    _, bias = mixture(torch.zeros(20, 1, 2), torch.ones(20, dtype=torch.int64))
-    best = brentq(lambda b: -2 / (1 + np.exp(2 * b)) + 4e-4 * b, 0, 50)
-    assert bias.tolist() == pytest.approx([-best, best], rel=1e-2)

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from marketorch.data.splits import UNLABELLED
 from marketorch.engine.task import Batch, Predictions, Row, Task
 from marketorch.errors import DataError
 from marketorch.figures import plots
+from marketorch.tasks.heads import ClassHead
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -30,16 +30,14 @@ class Classification(Task):
         model: the network, built by the task that knows what it reads.
         schema: the data's description; ``classes`` are its class names.
         label_smoothing: share of the target spread over all classes.
-        calibration: fit the members' weights (with them the temperature) and a bias a class to the
-            log-loss of the validation split when training ends (bias-corrected temperature
-            scaling, Alexandari et al. 2020). Off: the members' plain mean.
+        calibration: fit the head to the validation split when training ends, see
+            `ClassHead.calibrate`. Off: the members' plain mean.
+        members: whose logits the head gets; None: as many as the model has.
     """
 
     name: str
     main_metric = "accuracy"
     compares = True
-    mix: Tensor
-    bias: Tensor
 
     def __init__(
         self,
@@ -48,6 +46,7 @@ class Classification(Task):
         schema: dict[str, Any],
         label_smoothing: float,
         calibration: bool,
+        members: int | None = None,
     ) -> None:
         super().__init__()
         self.schema = schema
@@ -55,10 +54,16 @@ class Classification(Task):
         if len(self.classes) < 2:
             raise DataError(f"{self.name} needs labels: set data.label to their column.")
         self.model: Any = model()
-        self.label_smoothing, self.calibration = label_smoothing, calibration
-        members = getattr(self.model, "num_members", 1)
-        self.register_buffer("mix", torch.full((members,), 1 / members))
-        self.register_buffer("bias", torch.zeros(len(self.classes)))
+        self.calibration = calibration
+        number = members or int(getattr(self.model, "num_members", 1))
+        self.head = ClassHead(len(self.classes), members=number, label_smoothing=label_smoothing)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Weights of before the head was a part have its two buffers beside it."""
+        for name in ("mix", "bias"):
+            if prefix + name in state:
+                state[f"{prefix}head.{name}"] = state.pop(prefix + name)
+        super()._load_from_state_dict(state, prefix, *rest)
 
     def inputs(self, batch: Batch) -> Tensor:
         """What the model reads of a batch."""
@@ -74,12 +79,8 @@ class Classification(Task):
     def predict(self, batch: Batch) -> Predictions:
         """Class probabilities ``(B, C)`` and the examples' positions."""
         members = self.members(self.inputs(batch))
-        probabilities = self.mixed(members).softmax(1)
+        probabilities = self.head.probabilities(members)
         return {"index": batch["index"], "probabilities": probabilities, "members": members}
-
-    def mixed(self, members: Tensor) -> Tensor:
-        """Weighted sum ``(B, C)`` of the members' logits ``(B, K, C)``, and the class biases."""
-        return torch.einsum("bkc,k->bc", members, self.mix) + self.bias
 
     @property
     def calibrates(self) -> bool:
@@ -87,13 +88,10 @@ class Classification(Task):
         return self.calibration
 
     def calibrate(self, predictions: Predictions, validation: Any) -> bool:
-        """Finds the mixture that gives the labels of ``validation`` the least log-loss."""
+        """Fits the head to the labels of ``validation``."""
         if not self.calibration or validation.labels is None:
             return False
-        known = validation.labels != UNLABELLED
-        members = predictions["members"][known].detach()
-        mix, bias = mixture(members, validation.labels[known])
-        self.mix, self.bias = mix.to(self.mix), bias.to(self.bias)
+        self.head.calibrate(predictions["members"], validation.labels)
         return True
 
     # -- evaluation ---------------------------------------------------------------------------
@@ -142,42 +140,3 @@ def log_class_weights(counts: Sequence[int] | None, classes: int, balance: float
     """
     found = torch.tensor(counts or [1] * classes).float().clamp_min(1)
     return -balance * (found / found.mean()).log()
-
-
-def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
-    """Sum over examples with a label of the mean over members, of logits ``(B, K, C)``."""
-    members = logits.shape[1]
-    return (
-        F.cross_entropy(
-            logits.flatten(0, 1),
-            labels.repeat_interleave(members),
-            ignore_index=UNLABELLED,
-            label_smoothing=label_smoothing,
-            reduction="sum",
-        )
-        / members
-    )
-
-
-def mixture(members: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Positive weights ``(K,)`` and biases ``(C,)`` that mix logits ``(B, K, C)`` to predict best.
-
-    A faint pull to equal weights and no bias keeps them finite where a sample can be separated.
-    """
-    members = members.double()
-    weights = members.new_full((members.shape[1],), 1 / members.shape[1])
-    logarithm, bias = weights.log(), members.new_zeros(members.shape[2])
-    start = logarithm.clone()
-    free = [logarithm.requires_grad_(), bias.requires_grad_()]
-    optimizer = torch.optim.LBFGS(free, max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        logits = torch.einsum("bkc,k->bc", members, logarithm.exp()) + bias
-        pull = (logarithm - start).square().sum() + bias.square().sum()
-        loss = F.cross_entropy(logits, labels) + 1e-4 * pull
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return logarithm.detach().exp(), bias.detach()

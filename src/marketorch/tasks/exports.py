@@ -80,7 +80,7 @@ class TextExport(ExportedFunction):
     def forward(self, tokens: Tensor) -> Tensor:
         """Probabilities."""
         wide = F.pad(tokens, (0, self.extra)) if self.extra else tokens
-        answer: Tensor = self.task.mixed(self.task.members(wide)).softmax(1)
+        answer: Tensor = self.task.head.probabilities(self.task.members(wide))
         return answer
 
     def made_up(self, number: int) -> Tensor:
@@ -103,7 +103,7 @@ class ImageExport(ExportedFunction):
     def forward(self, images: Tensor) -> Tensor:
         """Probabilities."""
         inputs = self.task.inputs({"images": images})
-        answer: Tensor = self.task.mixed(self.task.members(inputs)).softmax(1)
+        answer: Tensor = self.task.head.probabilities(self.task.members(inputs))
         return answer
 
     def made_up(self, number: int) -> Tensor:
@@ -201,7 +201,7 @@ class TableExport(ExportedFunction):
         if self.scaling is not None:
             missing = numbers[:, self.marked].isnan().float()
             numbers = torch.cat([self.scaling(numbers), missing], 1)
-        answer: Tensor = self.task.mixed(self.task.members((numbers, levels))).softmax(1)
+        answer: Tensor = self.task.head.probabilities(self.task.members((numbers, levels)))
         return answer
 
     def encode(self, dataset: Any) -> Any:

@@ -131,7 +131,7 @@ class ImageClassification(Classification):
         number = len(self.classes)
         own, other = mixed[:, :number], mixed[:, number:]
         loss = soft_cross_entropy(
-            logits[:, :number], own * self.log_weights.exp(), self.label_smoothing
+            logits[:, :number], own * self.log_weights.exp(), self.head.label_smoothing
         )
         if self.votes:
             loss = loss + self.votes * soft_cross_entropy(logits[:, number:], other, 0.0)
@@ -222,7 +222,7 @@ class ImageClassification(Classification):
         return (total / times).cpu()
 
     def _log_odds(self, inputs: Tensor, labels: Tensor) -> Tensor:
-        shares = self.mixed(self.members(inputs)).softmax(1)
+        shares = self.head.probabilities(self.members(inputs))
         return shares.gather(1, labels[:, None])[:, 0].logit(eps=1e-6)
 
     def rows(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from marketorch.data.splits import UNLABELLED
@@ -76,6 +75,7 @@ class Propensity(CustomerTask, Classification):
             schema=schema,
             label_smoothing=label_smoothing,
             calibration=calibration,
+            members=1,  # whose probabilities are averaged before
         )
         if value is not None and number != 2:
             raise ConfigError(f"task.value is given, but there are {number} classes; expected two.")
@@ -83,7 +83,6 @@ class Propensity(CustomerTask, Classification):
         self.rank_by = self.classes[1] if number == 2 else None
         weights = log_class_weights(schema.get("class_counts"), number, balance)
         self.register_buffer("log_weights", weights)
-        self.register_buffer("mix", torch.ones(1))  # members are mixed before
         # Where a contact pays for itself, until `calibrate` finds what earns most on validation.
         self.register_buffer("threshold", torch.tensor(cost / value if value else 0.5))
 
@@ -93,17 +92,9 @@ class Propensity(CustomerTask, Classification):
         """Cross-entropy of every member; customers without a label count nothing."""
         labels = batch["labels"]
         logits = self.logits(self.inputs(batch))
-        members = logits.shape[1]
-        loss = F.cross_entropy(
-            logits.flatten(0, 1),
-            labels.repeat_interleave(members),
-            weight=self.log_weights.exp(),
-            ignore_index=UNLABELLED,
-            label_smoothing=self.label_smoothing,
-            reduction="sum",
-        )
+        loss, weight = self.head.loss(logits, labels, self.log_weights.exp())
         right = (logits.detach().mean(1).argmax(1) == labels).sum()
-        return Step(loss / members, (labels != UNLABELLED).sum(), {"accuracy": right})
+        return Step(loss, weight, {"accuracy": right})
 
     def logits(self, inputs: Table) -> Tensor:
         """Of every member ``(B, M, K)`` in fp32, as they are trained."""
@@ -126,8 +117,8 @@ class Propensity(CustomerTask, Classification):
         if self.value is None or validation.labels is None:
             return changed
         known = validation.labels != UNLABELLED
-        members = predictions["members"][known].to(self.mix)
-        shares = self.mixed(members).softmax(1)[:, 1].cpu()
+        members = predictions["members"][known].to(self.head.mix)
+        shares = self.head.probabilities(members)[:, 1].cpu()
         found = best_threshold(shares, validation.labels[known] == 1, self.value, self.cost)
         self.threshold = torch.tensor(found).to(self.threshold)
         return True
@@ -195,5 +186,5 @@ class Propensity(CustomerTask, Classification):
     def log_odds(self, numbers: Tensor, categories: Tensor, labels: Tensor) -> Tensor:
         """Log-odds ``(B,)`` of the classes ``labels (B,)``."""
         inputs = self.on_device(numbers, categories)
-        shares = self.mixed(self.members(inputs)).softmax(1).cpu()
+        shares = self.head.probabilities(self.members(inputs)).cpu()
         return shares.gather(1, labels[:, None])[:, 0].double().logit(eps=1e-9)

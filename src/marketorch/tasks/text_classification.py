@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from marketorch.data.splits import UNLABELLED
 from marketorch.data.texts.source import TextDataset
 from marketorch.data.texts.tokens import TokenDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
@@ -21,7 +20,7 @@ from marketorch.errors import ConfigError
 from marketorch.explain.words import telling_words
 from marketorch.models.texts.tokenizer import tokenise
 from marketorch.tasks.card import REVEALS_WORDS, TaskCard
-from marketorch.tasks.classification import Classification, cross_entropy
+from marketorch.tasks.classification import Classification
 
 if TYPE_CHECKING:
     from marketorch.tasks.exports import ExportedFunction
@@ -105,8 +104,7 @@ class TextClassification(Classification):
         """Cross-entropy of every member; examples without a label count nothing."""
         labels = batch["labels"]
         logits = self.members(self._drop(batch["tokens"]))
-        loss = cross_entropy(logits, labels, self.label_smoothing)
-        weight = (labels != UNLABELLED).sum()
+        loss, weight = self.head.loss(logits, labels)
         correct = (logits.detach().mean(1).argmax(1) == labels).sum()
         return Step(loss, weight, {"accuracy": correct})
 
@@ -164,7 +162,7 @@ class TextClassification(Classification):
         others = [i for i in range(len(self.classes)) if i != label]
 
         def log_odds(tokens: Tensor) -> Tensor:
-            logits = self.mixed(self.members(tokens.to(self.mix.device)))
+            logits = self.head.blend(self.members(tokens.to(self.head.mix.device)))
             return (logits[:, label] - logits[:, others].mean(1)).cpu()
 
         return telling_words(log_odds, self.model.tokenizer, text, number)
