@@ -87,7 +87,7 @@ def kill(name: str, kills: int, draw: random.Random, folder: Path) -> dict[str, 
 
 def started(run_dir: Path, name: str) -> Trainee:
     """A training of a task that begins or, if it had begun, is resumed."""
-    return Trainee(run_dir, [*COMMON, *RECIPES[name]])
+    return Trainee(run_dir, [*RECIPES[name], *COMMON])
 
 
 def kill_all(options: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from trainees import COMMON, RECIPES, Trainee, differences, logged, whole
 
 from marketorch.engine import checkpoint
 
-TEXT = [*COMMON, *RECIPES["text_classification"]]
-SCENES = [*COMMON, *RECIPES["detection"], "trainer.num_workers=2"]
+TEXT = [*RECIPES["text_classification"], *COMMON]
+SCENES = [*RECIPES["detection"], *COMMON, "trainer.num_workers=2"]
 TIMES = 10  # a fault is caused
 TRAIN = str(Path(__file__).parents[1] / "train.py")
 

@@ -25,50 +25,31 @@ import torch
 from safetensors.torch import load_file
 
 from marketorch import Trainer, compose, train
-from marketorch.config import load
+from marketorch.config import load, tiny
 from marketorch.engine import checkpoint
 from marketorch.engine.checkpoint import BEST, LAST
 from marketorch.errors import guard
 
 PHASES = ("prepare", "step", "evaluation", "write", "finish")
 TIMES = ("seconds", "eval_seconds", "examples_per_second")
-COMMON = ["trainer.precision=fp32", "trainer.device=cpu", "trainer.num_workers=0"]
-COMMON += ["trainer.epochs=2", "trainer.log_every=4", "trainer.save_every=2"]
-COMMON += ["trainer.eval_every=5"]
-SPLITS = ["data.num_train=320", "data.num_validation=64", "data.num_test=0"]
-SMALL_TEXT = ["model.dim=16", "model.depth=1", "model.vocab_size=200", "trainer.batch_size=16"]
-DETECTOR = ["model.widths=[8,8,8,8]", "model.depth=[1,1,1]", "model.neck=8", "data.size=64"]
-DETECTOR += ["trainer.batch_size=2", "data.num_test=0"]
-STAGE = ["task=masked_language", *COMMON, *SPLITS, *SMALL_TEXT]
+COMMON = ["trainer.max_steps=null", "trainer.epochs=2", "trainer.log_every=4"]
+COMMON += ["trainer.save_every=2", "trainer.eval_every=5"]
+AVERAGED = ["data.num_test=0", "trainer.ema_decay=0.9"]
+STAGE = tiny("sentiment", "task=masked_language", *COMMON, "data.num_test=0")
 RECIPES = {
-    "text_classification": [
-        *("experiment=sentiment", *SPLITS, *SMALL_TEXT, "trainer.ema_decay=0.9"),
-        *("trainer.accumulate=2", "+model.ngrams={max_order: 2}"),
-    ],
-    "masked_language": [  # a first stage, and texts that start from it
-        *("experiment=sentiment", *SPLITS, *SMALL_TEXT, "pretrain=sentiment"),
-        f"pretrain_overrides={[str(override) for override in STAGE]}",
-    ],
-    "image_classification": [
-        *("experiment=emotion", *SPLITS, "data.size=16", "model.width=4", "model.depth=[1,1]"),
-        *("trainer.batch_size=16", "trainer.ema_decay=0.9", "optim=muon"),
-    ],
-    "detection": [
-        *("experiment=logo", *DETECTOR, "data.num_train=40", "data.num_validation=8"),
-        "trainer.ema_decay=0.9",
-    ],
-    "recommendation": [
-        *("experiment=recommender", "data.num_users=320", "data.num_items=80"),
-        *("data.events_per_user=8", "model.dim=16", "model.depth=1", "trainer.batch_size=16"),
-    ],
-    "propensity": [
-        *("experiment=propensity", *SPLITS, "model.members=2", "model.width=8", "model.bins=8"),
-        "trainer.batch_size=16",
-    ],
-    "uplift": [
-        *("experiment=uplift", *SPLITS, "model.model.members=2", "model.model.width=8"),
-        "trainer.batch_size=16",
-    ],
+    "text_classification": tiny(
+        "sentiment", *AVERAGED, "trainer.accumulate=2", "+model.ngrams={max_order: 2}"
+    ),
+    "masked_language": tiny(  # a first stage, and texts that start from it
+        "sentiment",
+        *("data.num_test=0", "pretrain=sentiment"),
+        f"pretrain_overrides={[str(override) for override in STAGE[1:]]}",
+    ),
+    "image_classification": tiny("emotion", *AVERAGED, "data.size=16", "optim=muon"),
+    "detection": tiny("logo", *AVERAGED, "data.num_train=40", "trainer.batch_size=2"),
+    "recommendation": tiny("recommender"),
+    "propensity": tiny("propensity", "data.num_test=0"),
+    "uplift": tiny("uplift", "data.num_test=0"),
 }
 """A tiny training of each task, with what makes resuming hard: averages, calibration, Muon."""
 
@@ -215,7 +196,7 @@ class Trainee:
 
 def whole(run_dir: Path, recipe: Sequence[str]) -> Trainee:
     """A training that nothing happens to."""
-    trainee = Trainee(run_dir, [*COMMON, *recipe] if recipe else recipe)
+    trainee = Trainee(run_dir, [*recipe, *COMMON] if recipe else recipe)
     if trainee.wait():
         raise RuntimeError(f"{run_dir} failed without a fault: {trainee.said}")
     for name in trainee.modules.read_text().split("\n"):  # what later forks need not import anew

@@ -21,6 +21,7 @@ from numpy.random import Generator
 from PIL import Image
 
 from marketorch import compose, load_run, train
+from marketorch.config import tiny
 from marketorch.console import console
 from marketorch.data.scenes.invented_marks import MARKS
 from marketorch.data.synthetic.customers import make_customers
@@ -31,33 +32,13 @@ from marketorch.listening.folder import analyse_folder
 from marketorch.listening.listener import Listener
 from marketorch.runs import Run
 
-SHORT = ["trainer=debug", "trainer.max_steps=2", "trainer.batch_size=16", "trainer.device=cpu"]
+SHORT = ["trainer.max_steps=2", "data.num_test=0"]
 RUNS = {
-    "sentiment": [
-        *(
-            "experiment=sentiment",
-            "data.num_train=200",
-            "data.num_validation=40",
-            "data.num_test=0",
-        ),
-        *("model.dim=16", "model.depth=1", "model.vocab_size=200"),
-    ],
-    "emotion": [
-        *("experiment=emotion", "data.num_train=128", "data.num_validation=128", "data.size=24"),
-        *("model.width=4", "model.depth=[1,1]"),
-    ],
-    "logo": [
-        *("experiment=logo", "data.num_train=8", "data.num_validation=4", "data.num_test=0"),
-        *("data.size=96", "model.widths=[4,8,8,8]", "model.neck=8", "trainer.ema_decay=0.0"),
-    ],
-    "recommender": [
-        *("experiment=recommender", "data.num_users=60", "data.num_items=100"),
-        *("model.dim=16", "model.length=20"),
-    ],
-    "propensity": [
-        *("experiment=propensity", "model=logistic", "data.num_train=400"),
-        *("data.num_validation=100", "data.num_test=100"),
-    ],
+    "sentiment": tiny("sentiment", *SHORT),
+    "emotion": tiny("emotion", "data.size=24", *SHORT),
+    "logo": tiny("logo", "data.size=96", "trainer.ema_decay=0.0", *SHORT),
+    "recommender": tiny("recommender", "data.num_items=100", "trainer.max_steps=2"),
+    "propensity": tiny("propensity", "model=logistic", "data.num_test=100"),
 }
 HEAD, ROWS = 6000, 40  # bytes of a text file, rows of a Parquet file, that are taken of real ones
 FAMILIES = {  # of real files, by what their names end in below the data folder
@@ -118,7 +99,7 @@ def make(folder: Path, data_dir: str | None) -> Stock:
     def work() -> None:
         console.quiet = True
         for name, recipe in RUNS.items():
-            train(compose([*recipe, *SHORT, f"run_dir={folder / 'runs' / name}"]))
+            train(compose([*recipe, f"run_dir={folder / 'runs' / name}"]))
             (folder / "runs" / name / "evaluation").mkdir(exist_ok=True)
         _listened(folder)
         for family, patterns in FAMILIES.items() if data_dir else ():

@@ -13,6 +13,7 @@ from conftest import ROOT
 from small_runs import SHORT, TEXT_MODEL, train_small
 
 from marketorch import CheckpointError, ConfigError, compose, evaluate, load_run, train
+from marketorch.config import tiny
 from marketorch.runs import hub
 from marketorch.sharing.hub_folder import export_hub, portable, without_paths
 from marketorch.sharing.model_card import measured
@@ -29,7 +30,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (private / "posts.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
     data = ["data=text_file", f"data_dir={private}", "data.path=${data_dir}/posts.csv"]
     start, folder = train_small("text", tmp_path_factory.mktemp("secret")), private / "posts"
-    recipe = ["experiment=sentiment", *SHORT, *TEXT_MODEL, *data]
+    recipe = tiny("sentiment", *SHORT, *TEXT_MODEL, *data)
     train(compose([*recipe, f"init_from={start}", f"run_dir={folder}"]))
     evaluate(folder, "test")
     evaluate(folder, "validation", baselines=False)

@@ -13,6 +13,7 @@ from marketorch.config.composition import (
     loosened,
     plain,
     save,
+    tiny,
 )
 from marketorch.config.signatures import check
 from marketorch.config.targets import build
@@ -27,4 +28,5 @@ __all__ = [
     "loosened",
     "plain",
     "save",
+    "tiny",
 ]

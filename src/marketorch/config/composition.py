@@ -55,10 +55,18 @@ def compose(overrides: Sequence[str] = (), name: str = "train") -> DictConfig:
         GlobalHydra.instance().clear()
 
 
+def tiny(experiment: str, *overrides: str) -> list[str]:
+    """Overrides for the tiny form of an experiment, which takes seconds on a CPU, and more."""
+    return [f"experiment={experiment}", f"tiny={experiment}", *overrides]
+
+
 def loosened(overrides: Sequence[str]) -> list[str]:
     """Lets overrides name arguments that a group's file does not list; `check` knows them all."""
     inside = tuple(f"{group}." for group in _groups())
     return [f"++{override}" if override.startswith(inside) else override for override in overrides]
+
+
+WHOLE = ("experiment", "tiny")  # groups whose options change the whole config
 
 
 def _compose_choices(name: str, overrides: list[str]) -> DictConfig:
@@ -66,7 +74,7 @@ def _compose_choices(name: str, overrides: list[str]) -> DictConfig:
     inside = {
         group: [o for o in overrides if o.lstrip("+~").startswith((f"{group}=", f"{group}."))]
         for group in chosen
-        if group != "experiment"
+        if group not in WHOLE
     }
     others = [o for o in overrides if not any(o in part for part in inside.values())]
     alone: dict[str, Any] = {}

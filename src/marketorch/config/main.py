@@ -73,7 +73,7 @@ def help_text() -> str:
     groups = [
         f"  {group:8} {', '.join(sorted(p.stem for p in (config_dir() / group).glob('*.yaml')))}"
         for group in _groups()
-        if group != "experiment"
+        if group not in ("experiment", "tiny")
     ]
     return HELP.format(
         experiments="\n".join(experiments),
