@@ -39,7 +39,7 @@ def write(path: Path, rows: pd.DataFrame) -> None:
 
 
 def customers(number: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
-    """Four columns of customers, and who of them does what is sought ``(number,)``."""
+    """Four columns of customers, and who of them is positive ``(number,)``."""
     draw = np.random.default_rng(seed)
     rows = pd.DataFrame(
         {
@@ -54,25 +54,27 @@ def customers(number: int, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def tabular(root: Path, number: int = 320) -> None:
-    rows, sought = customers(number)
+    rows, positive = customers(number)
     ids = [f"C{i:04d}" for i in range(number)]
-    after = rows["bill"] + 100 * sought  # a leak, in the columns that the configs leave out
+    after = rows["bill"] + 100 * positive  # a leak, in the columns that the configs leave out
     write(
-        root / "telco_churn.csv", rows.assign(customerID=ids, Churn=np.where(sought, "Yes", "No"))
+        root / "telco_churn.csv", rows.assign(customerID=ids, Churn=np.where(positive, "Yes", "No"))
     )
-    write(root / "bank_marketing.csv", rows.assign(duration=after, y=np.where(sought, "yes", "no")))
-    leads = {"Prospect ID": ids, "Tags": after, "Lead Quality": after, "Converted": sought * 1}
+    write(
+        root / "bank_marketing.csv", rows.assign(duration=after, y=np.where(positive, "yes", "no"))
+    )
+    leads = {"Prospect ID": ids, "Tags": after, "Lead Quality": after, "Converted": positive * 1}
     write(
         root / "lead_scoring.csv",
         rows.assign(**leads, **{"Asymmetrique Score": after}).replace({"none": "Select"}),
     )
     offer = np.where(np.arange(number) % 3, "Womens E-Mail", "No E-Mail")
-    visit = sought * (np.arange(number) % 3 > 0)
+    visit = positive * (np.arange(number) % 3 > 0)
     given = {"segment": offer, "visit": visit, "conversion": visit, "spend": after}
     write(root / "hillstrom.csv", rows.assign(**given))
     for name, seed in (("train", 0), ("test", 1)):
-        rows, sought = customers(number, seed)
-        income = np.where(sought, ">50K", "<=50K")
+        rows, positive = customers(number, seed)
+        income = np.where(positive, ">50K", "<=50K")
         write(root / f"adult_{name}.csv", rows.assign(income=income))
 
 

@@ -26,7 +26,7 @@ from marketorch.listening.listener import Listener
 from marketorch.listening.posts import Posts, read_posts
 from marketorch.listening.record import SCHEMA, from_json, read_records
 from marketorch.listening.report.brand_report import answered
-from marketorch.listening.report.tables import laid_flat
+from marketorch.listening.report.tables import flatten_records
 
 UPLOADS = [
     "posts.csv",
@@ -58,7 +58,7 @@ def readers(stock: Stock) -> list[Reader]:
     def records(rng: Generator, folder: Path) -> Asked:
         path = folder / "records.parquet"
         path.write_bytes(_records(rng, stock))
-        return Asked(lambda: answered(laid_flat(read_records(path))))
+        return Asked(lambda: answered(flatten_records(read_records(path))))
 
     def uploads(rng: Generator, folder: Path) -> Asked:
         name = str(pick(rng, UPLOADS))
@@ -221,7 +221,7 @@ def _told(rng: Generator, folder: Path, stock: Stock) -> Asked:
     """What the page says of a run whose evaluation is damaged."""
     from dataclasses import replace
 
-    from marketorch.app.runs import told
+    from marketorch.app.runs import measured_run
 
     result = {
         "metrics": {"accuracy": 0.5},
@@ -231,7 +231,7 @@ def _told(rng: Generator, folder: Path, stock: Stock) -> Asked:
     (folder / "evaluation").mkdir()
     (folder / "evaluation" / "test.json").write_bytes(damaged_json(rng, result))
     run = replace(stock.loaded("sentiment"), directory=folder)
-    return Asked(lambda: told("sentiment", run))
+    return Asked(lambda: measured_run("sentiment", run))
 
 
 def _read_back(rng: Generator, stock: Stock) -> Asked:

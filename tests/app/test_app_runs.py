@@ -16,7 +16,7 @@ from conftest import ROOT
 from marketorch import load_run
 from marketorch.app.answers import Answers
 from marketorch.app.page import imported, in_words
-from marketorch.app.runs import chosen, loaded, told
+from marketorch.app.runs import chosen, loaded, measured_run
 from marketorch.errors import ConfigError, DataError
 
 
@@ -38,7 +38,7 @@ def test_the_recommender_must_be_one(tiny_runs: Path) -> None:
 def test_how_good_a_run_is_stands_beside_its_baselines(tiny_runs: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_runs / "sentiment", tmp_path / "run")
     run = load_run(tmp_path / "run")
-    assert told("sentiment", run).values == {}
+    assert measured_run("sentiment", run).values == {}
     page = Answers({"sentiment": run}).about()
     assert f"python scripts/evaluate.py run={tmp_path / 'run'}" in page
     result = {"num_examples": 1200, "metrics": {"accuracy": 0.9, "auroc": 1.0}}
@@ -46,13 +46,13 @@ def test_how_good_a_run_is_stands_beside_its_baselines(tiny_runs: Path, tmp_path
     (tmp_path / "run" / "evaluation").mkdir()
     file = tmp_path / "run" / "evaluation" / "test.json"
     file.write_text(json.dumps(result))
-    assert told("sentiment", run).values == {"sentiment": 0.9, "<b>": 0.5}
+    assert measured_run("sentiment", run).values == {"sentiment": 0.9, "<b>": 0.5}
     page = Answers({"sentiment": run}).about()
     for part in ("0.900", "0.500", "1,200 examples", "accuracy", "&lt;b&gt;"):
         assert part in page
     for broken in ("{", "[]", '{"metrics": {}}'):
         file.write_text(broken)
-        assert told("sentiment", run).values == {}
+        assert measured_run("sentiment", run).values == {}
 
 
 def test_what_is_wrong_is_said_on_the_page() -> None:

@@ -1,4 +1,4 @@
-"""Telling words are marked where they stand, and the text stays what it was."""
+"""Words that explain are marked where they stand, and the text stays what it was."""
 
 from __future__ import annotations
 

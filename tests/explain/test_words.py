@@ -1,4 +1,4 @@
-"""How often a model is asked for its telling words, and that it is asked about the right ones."""
+"""How often a model is asked for the importance of words, and about which ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from marketorch.explain.words import telling_words
+from marketorch.explain.words import word_importance
 
 
 class Counter:
@@ -43,7 +43,7 @@ class Counter:
 def test_long_texts_are_searched_by_parts(number: int, asked: list[int]) -> None:
     """The strongest parts are those of the last words, and the last of 33 words' parts has two."""
     model = Counter(number, {number - 1 - i * -(-number // 32): 9.0 - i for i in range(6)})
-    found = telling_words(model.score, model, "", 6)
+    found = word_importance(model.score, model, "", 6)
     assert [word["word"] for word in found] == [
         f"w{number - 1 - i * -(-number // 32)}" for i in range(6)
     ]

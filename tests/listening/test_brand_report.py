@@ -19,7 +19,7 @@ from marketorch.listening import brand_report
 from marketorch.listening.record import record, to_table
 from marketorch.listening.report.brand_report import CAUTION
 from marketorch.listening.report.figures import columns_over_time
-from marketorch.listening.report.tables import laid_flat, over_time, smiles, tone
+from marketorch.listening.report.tables import flatten_records, over_time, smiles, tone
 
 ATTACK = '<script>alert("1")</script><img src=x onerror=alert(1)> {{ 7 * 7 }} \0 $\\frac{'
 EMOTIONS = ("happy", "sad")
@@ -154,7 +154,7 @@ def test_the_tables_count_what_is_in_the_posts(tmp_path: Path) -> None:
 
 def test_only_faces_that_look_happy_are_asked_how_they_smile() -> None:
     """Where no emotion is known, all are."""
-    frames = laid_flat([POSTS])
+    frames = flatten_records([POSTS])
     rows = [{"brand": name, "faces": 1, "p_posed": 0.3, "p_genuine": 0.7}
             for name in ("Morva", "(all)")]  # fmt: skip
     assert smiles(frames, ["Morva", "Eskoro"]).to_dict("records") == rows
@@ -162,14 +162,14 @@ def test_only_faces_that_look_happy_are_asked_how_they_smile() -> None:
         post | {"face": {k: v for k, v in (post["face"] or {}).items() if k != "emotion"}}
         for post in POSTS
     ]
-    counted = smiles(laid_flat([blind]), ["Morva", "Eskoro"]).set_index("brand")
+    counted = smiles(flatten_records([blind]), ["Morva", "Eskoro"]).set_index("brand")
     assert counted["faces"].to_dict() == {"Morva": 1, "Eskoro": 1, "(all)": 2}
     assert counted.loc["(all)", "p_genuine"] == pytest.approx(0.8)
 
 
 def test_lines_over_time_are_of_what_is_known() -> None:
     """Of the emotions it is the one that brands and periods differ by, whatever it is called."""
-    rows = over_time(laid_flat([POSTS]), ["Morva", "Eskoro"])
+    rows = over_time(flatten_records([POSTS]), ["Morva", "Eskoro"])
     known = ["posts", "share_of_voice", "tone", "mean_valence"]
     assert columns_over_time(rows) == [*known, "p_happy"]
     shares = {"p_calm": [0.5, 0.5, 0.3], "p_cross": [0.2, 0.4, 0.9], "p_rare": [0.4, 0.1, 0.1]}
@@ -286,7 +286,7 @@ def test_a_report_of_the_same_posts_is_the_same(tmp_path: Path) -> None:
 def test_a_face_counts_once_for_a_brand() -> None:
     own = post(0, "Morva", "Morva", happy=0.5)
     own["near"] = [{"face": 0, "brand": i, "name": "Morva", "distance": 0.0} for i in range(2)]
-    assert len(laid_flat([[own]]).near) == 1
+    assert len(flatten_records([[own]]).near) == 1
 
 
 def test_mistakes_are_explained(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from marketorch.metrics import uplift_curves as gain_curves
-from marketorch.metrics.uplift_curves import CUTS, areas, count, gain, resampled, told
+from marketorch.metrics.uplift_curves import CUTS, areas, count, gain, resampled, uplift_estimates
 
 Drawn = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -108,7 +108,7 @@ def test_no_order_beats_the_one_that_knows(seed: int) -> None:
 
 def test_an_order_of_nobody_has_a_qini_of_zero_and_half_the_effect() -> None:
     _, treatment, outcome, chosen = drawn(500)
-    found = told(count(np.zeros(500), treatment, outcome, chosen, 1), 200)
+    found = uplift_estimates(count(np.zeros(500), treatment, outcome, chosen, 1), 200)
     assert found["qini"] == pytest.approx(0, abs=1e-12)
     assert found["auuc"] == pytest.approx(found["effect"] / 2)
     assert found["qini_low"] == pytest.approx(0, abs=1e-12)
@@ -119,7 +119,7 @@ def test_an_order_of_nobody_has_a_qini_of_zero_and_half_the_effect() -> None:
 def test_a_list_without_controls_or_of_customers_who_all_act_alike_says_nothing() -> None:
     scores, treatment, outcome, chosen = drawn(50)
     assert areas(count(scores, np.ones(50, np.int64), outcome, chosen, 1))["auuc"] == 0
-    alike = told(count(scores, treatment, np.zeros(50), chosen, 1), 20)
+    alike = uplift_estimates(count(scores, treatment, np.zeros(50), chosen, 1), 20)
     assert np.isnan(alike["qini"])
     assert np.isnan(alike["qini_low"])
     assert alike["effect"] == 0

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 from marketorch.metrics.base import scored
 from marketorch.metrics.probabilities import AdaptiveCalibrationError
 from marketorch.metrics.propensity import AveragePrecision, Lift, Profit
-from marketorch.metrics.ranked_list import best_threshold, gains, profit_curve
+from marketorch.metrics.ranked_list import best_threshold, cumulative_gains, profit_curve
 
 
 def drawn(number: int = 300, levels: int = 40, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,7 +38,7 @@ def gain_of_all_orders(scores: list[float], hits: list[int], top: int) -> float:
 def test_gains_are_the_mean_over_all_orders_that_equal_scores_allow(top: int) -> None:
     scores, hits = [0.5, 0.9, 0.5, 0.1, 0.5, 0.1], [1, 0, 0, 1, 1, 0]
     share = torch.tensor([top / len(scores)], dtype=torch.float64)
-    found = gains(torch.tensor(scores), torch.tensor(hits), share)
+    found = cumulative_gains(torch.tensor(scores), torch.tensor(hits), share)
     assert float(found) == pytest.approx(gain_of_all_orders(scores, hits, top))
 
 
@@ -83,7 +83,7 @@ def test_an_error_of_rare_events_is_seen() -> None:
     rare[:, 0] = 0.99
     rare[:500, 1], rare[500:, 1] = 0.0, 0.02
     labels = torch.zeros(1000, dtype=torch.int64)
-    labels[:10] = 1  # all where none was foretold
+    labels[:10] = 1  # all where none was predicted
     error = AdaptiveCalibrationError(10)
     error.update(rare, labels)
     assert float(error.compute()) == pytest.approx(0.02)

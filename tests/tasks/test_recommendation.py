@@ -38,11 +38,11 @@ def written_out(scores: list[float], targets: list[int], k: int) -> dict[str, fl
         above = sum(s > scores[target] for s in scores)
         tied = sum(s == scores[target] for s in scores)
         ranks.append(above + sum(range(1, tied + 1)) / tied)
-    gains = [1 / math.log2(1 + rank) for rank in ranks if rank <= k]
+    cumulative_gains = [1 / math.log2(1 + rank) for rank in ranks if rank <= k]
     ideal = [1 / math.log2(2 + i) for i in range(min(k, len(targets)))]
     return {
-        "recall": len(gains) / len(targets),
-        "ndcg": sum(gains) / sum(ideal),
+        "recall": len(cumulative_gains) / len(targets),
+        "ndcg": sum(cumulative_gains) / sum(ideal),
         "mrr": max((1 / rank for rank in ranks if rank <= k), default=0.0),
     }
 

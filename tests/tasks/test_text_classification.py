@@ -80,18 +80,18 @@ def test_telling_words_are_what_the_answer_loses_without_them():
     task = task_of(lambda num_classes: NgramLogistic(num_classes=num_classes, max_order=1))
     task.prepare(DATA)
     task.eval()
-    words = task.telling_words("so good", 1, 5)
+    words = task.word_importance("so good", 1, 5)
     assert [w["word"] for w in words] == ["good", "so"]
-    assert task.telling_words("so good", 0, 5)[0]["weight"] == -words[0]["weight"]
+    assert task.word_importance("so good", 0, 5)[0]["weight"] == -words[0]["weight"]
     rows = task.encode(TextDataset(["so good", "so ?"])).tokens.pad(torch.tensor([0, 1]))
     with_it, without = task.model(rows).diff(dim=1)[:, 0].tolist()
     assert words[0]["weight"] == pytest.approx(with_it - without, abs=1e-3)
 
 
 def test_telling_words_are_spelled_as_written_and_punctuation_never_shows():
-    words = prepared().telling_words("So GOOD, a Day!", 1, 10)
+    words = prepared().word_importance("So GOOD, a Day!", 1, 10)
     assert {w["word"] for w in words} == {"So", "GOOD", "a", "Day"}
-    assert prepared().telling_words("?!", 1, 10) == []
+    assert prepared().word_importance("?!", 1, 10) == []
 
 
 def test_the_telling_word_of_a_long_text_is_found():
@@ -101,7 +101,7 @@ def test_the_telling_word_of_a_long_text_is_found():
     task.model.window = 400
     member = task.model.ngrams
     task.model.forward = lambda tokens: member(tokens)
-    assert task.telling_words(text, 1, 3)[0]["word"] == "good"
+    assert task.word_importance(text, 1, 3)[0]["word"] == "good"
 
 
 def test_calibration_lowers_the_log_loss_and_keeps_weights_positive():

@@ -19,7 +19,7 @@ from marketorch.engine.task import prepare
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError, DataError
 from marketorch.metrics.uplift import UpliftAreas, UpliftProfit, policy_counts
-from marketorch.metrics.uplift_curves import areas, count, told
+from marketorch.metrics.uplift_curves import areas, count, uplift_estimates
 from marketorch.models.tables.boosted_trees import BoostedTrees
 from marketorch.models.tables.logistic import TableLogistic
 from marketorch.models.tables.mlp import TableMLP
@@ -154,7 +154,7 @@ def test_metrics_do_not_hang_on_the_batches(source: CustomerData) -> None:
     shares = predict_all(task, encoded, **LOOP | {"batch_size": 7})["probabilities"]
     given, labels = encoded.treatment, encoded.labels
     counts = policy_counts(*map(np.asarray, (effects(shares), given, labels)))
-    expected = told(counts, 50)
+    expected = uplift_estimates(counts, 50)
     for name in ("qini", "qini_low", "qini_high", "auuc", "auuc_low", "auuc_high", "effect"):
         assert found[name] == pytest.approx(expected[name], rel=1e-5), name
     assert found["qini_low"] < found["qini"] < found["qini_high"]
@@ -190,15 +190,15 @@ def test_each_of_several_treatments_is_measured_alone(three: CustomerData) -> No
 @pytest.mark.parametrize("cost", [0.0, 2.0, 100.0])
 def test_profit_is_that_of_contacting_who_is_worth_it(cost: float) -> None:
     draw = np.random.default_rng(0)
-    foretold = torch.from_numpy(draw.normal(0.1, 0.2, (500, 1))).float()
+    describe_prediction = torch.from_numpy(draw.normal(0.1, 0.2, (500, 1))).float()
     given = torch.from_numpy(draw.integers(0, 2, 500))
     labels = torch.from_numpy((draw.random(500) < 0.4).astype(np.int64))
     metric = UpliftProfit(["a"], 10.0, cost, resamples=50)
     for part in range(0, 500, 100):
         rows = slice(part, part + 100)
-        metric.update(foretold[rows], given[rows], labels[rows])
+        metric.update(describe_prediction[rows], given[rows], labels[rows])
     found = {name: float(value) for name, value in metric.compute().items()}
-    worth = foretold[:, 0] * 10 > cost
+    worth = describe_prediction[:, 0] * 10 > cost
     expected = 0.0
     if worth.any():
         rates = [labels[worth & (given == arm)].float().mean() for arm in (0, 1)]
@@ -210,13 +210,13 @@ def test_profit_is_that_of_contacting_who_is_worth_it(cost: float) -> None:
 def test_metrics_of_ranks_are_those_of_one_list() -> None:
     """The states of ranks are joined in any order, and a rank may have seen nobody."""
     draw = np.random.default_rng(0)
-    foretold = torch.from_numpy(draw.normal(size=(300, 2))).float()
+    describe_prediction = torch.from_numpy(draw.normal(size=(300, 2))).float()
     given = torch.from_numpy(draw.integers(0, 3, 300))
     labels = torch.from_numpy(draw.integers(0, 2, 300))
     ranks = [UpliftAreas(["a", "b"], resamples=20) for _ in range(4)]
     parts = (slice(300), slice(200), slice(200, 300), slice(0))
     for metric, rows in zip(ranks, parts, strict=True):
-        metric.update(foretold[rows], given[rows], labels[rows])
+        metric.update(describe_prediction[rows], given[rows], labels[rows])
     whole, first, second, nobody = ranks
     for name in ("effects", "treatment", "labels"):
         states = [getattr(rank, name) for rank in (nobody, second, first)]
@@ -268,13 +268,13 @@ def test_the_first_rows_are_those_of_the_greatest_uplift_with_reasons(
     assert [row["uplift"] for row in rows] == uplifts[:5]
     south = ranking(every, "p_none")[-1]  # a number, highest first
     assert every[south]["p_none"] == min(row["p_none"] for row in every)
-    told = [row["reasons"][0] for row in run.predict(test, explain=3)]
+    uplift_estimates = [row["reasons"][0] for row in run.predict(test, explain=3)]
     homes = {"north": 0, "south": 0}
-    for reason in told:
+    for reason in uplift_estimates:
         if reason["column"] == "home":
             homes[reason["value"]] += 1
     usual = max(homes, key=homes.__getitem__)  # who is like most has no such reason
-    assert homes[usual] > 0.3 * len(told)
+    assert homes[usual] > 0.3 * len(uplift_estimates)
 
 
 def test_the_weight_of_a_reason_is_what_the_uplift_loses(source: CustomerData) -> None:

@@ -20,12 +20,12 @@ from PIL import Image
 
 from marketorch.app.highlight import pieces
 from marketorch.app.markup import data_address, html
-from marketorch.app.runs import LISTENING, RECOMMENDER, told
+from marketorch.app.runs import LISTENING, RECOMMENDER, measured_run
 from marketorch.app.uploads import LETTERS, content, moved, posts_of
 from marketorch.data.boxes.search import SIDES
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.requests import Requests
-from marketorch.data.images.drawing import COLOURS, Mark, boxed
+from marketorch.data.images.drawing import COLOURS, Caption, boxed
 from marketorch.data.texts.source import TextDataset
 from marketorch.errors import ConfigError, DataError
 from marketorch.listening import Listener, Post, analyse_folder, brand_report
@@ -35,7 +35,7 @@ from marketorch.listening.record import Record, face_answers
 from marketorch.listening.seeing import pixels_of
 from marketorch.runs import Run
 
-WORDS = 8  # telling words that are highlighted
+WORDS = 8  # words that moved the answer most that are highlighted
 SIDE = 1_200  # pixels of a photo as it is shown, at most
 MOST = 200  # items of a history; a model reads the last ones
 EMPTY_TEXT = "Write something, or paste it."
@@ -187,7 +187,7 @@ class Answers:
 
     def about(self) -> str:
         """Which runs answer, and how good each was."""
-        return html("runs", runs=[told(name, run) for name, run in self.runs.items()])
+        return html("runs", runs=[measured_run(name, run) for name, run in self.runs.items()])
 
 
 def check_length(text: str) -> None:
@@ -224,7 +224,7 @@ def picture_of(data: bytes, post: Record) -> str:
     return data_address("image/jpeg", stream.getvalue())
 
 
-def marks_of(post: Record, scale: float) -> list[Mark]:
+def marks_of(post: Record, scale: float) -> list[Caption]:
     """The boxes of a record: a colour a brand, and one for faces, which are numbered."""
 
     def box(own: Mapping[str, float]) -> list[float]:
@@ -233,12 +233,12 @@ def marks_of(post: Record, scale: float) -> list[Mark]:
     names = dict.fromkeys(brand["brand"] for brand in post["brands"] or ())
     colours = dict(zip(names, itertools.cycle(COLOURS[:-1]), strict=False))
     marks = [
-        Mark(box(own), f"{own['brand']} {own['score']:.0%}", colours[own["brand"]])
+        Caption(box(own), f"{own['brand']} {own['score']:.0%}", colours[own["brand"]])
         for own in post["brands"] or ()
     ]
     for place, face in enumerate(post["faces"] or ()):
         said = next(iter(face_answers(post, place).values()))
-        marks.append(Mark(box(face), f"{place + 1}: {said['label']}", COLOURS[-1]))
+        marks.append(Caption(box(face), f"{place + 1}: {said['label']}", COLOURS[-1]))
     return marks
 
 

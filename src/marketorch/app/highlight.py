@@ -1,4 +1,4 @@
-"""Telling words where they stand in their text."""
+"""Words that moved the answer most where they stand in their text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Piece(NamedTuple):
 
 
 def pieces(text: str, words: Sequence[dict[str, Any]]) -> list[Piece]:
-    """Cuts a text at its telling words; joined, the pieces are the text again.
+    """Cuts a text at its words that moved the answer most; joined, the pieces are the text again.
 
     A word that stands there more than once is found at each of its places: which of them told is
     not known. Where it has several weights, the strongest counts.

@@ -19,7 +19,7 @@ NAMES = (*LISTENING, RECOMMENDER)
 DEMO = Path("runs/demo")
 
 
-class Told(NamedTuple):
+class MeasuredRun(NamedTuple):
     """What a run measured on its test split.
 
     Args:
@@ -68,18 +68,18 @@ def loaded(directories: Mapping[str, str]) -> dict[str, Run]:
     return runs
 
 
-def told(name: str, run: Run) -> Told:
+def measured_run(name: str, run: Run) -> MeasuredRun:
     """What ``evaluation/test.json`` of a run says of its main metric."""
     metric = run.task.main_metric
-    told = Told(name, str(run.directory), run.config.name, metric, {}, 0)
+    measured_run = MeasuredRun(name, str(run.directory), run.config.name, metric, {}, 0)
     try:
         path = run.directory / "evaluation" / "test.json"
         result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         rows = {run.config.name: result["metrics"]} | result["baselines"]
         values = {model: own[metric] for model, own in rows.items() if known(own.get(metric))}
-        return told._replace(values=values, examples=result["num_examples"])
+        return measured_run._replace(values=values, examples=result["num_examples"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or cut short
-        return told
+        return measured_run
 
 
 def known(value: Any) -> bool:

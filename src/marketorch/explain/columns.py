@@ -20,7 +20,7 @@ FAINT = 1e-3  # log-odds
 LogOdds = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def weights(
+def ablate_columns(
     log_odds: LogOdds,
     numbers: Tensor,
     categories: Tensor,
@@ -62,7 +62,7 @@ def replaced(values: Tensor, usual: Tensor, where: Sequence[bool]) -> Tensor:
     return torch.where(torch.tensor(where, dtype=torch.bool), usual.to(values.dtype), values)
 
 
-def strongest(
+def rank_columns(
     weights: Tensor, columns: Sequence[str], value: Callable[[int, str], Any], number: int
 ) -> list[list[dict[str, Any]]]:
     """The columns of the largest weights ``(N, P)`` of each customer, the strongest first.

@@ -20,7 +20,7 @@ ROWS = 64  # texts asked about at a time
 PUNCTUATION = frozenset(string.punctuation + string.whitespace)
 
 
-def telling_words(
+def word_importance(
     score: Callable[[Tensor], Tensor], tokenizer: Any, text: str, number: int
 ) -> list[dict[str, Any]]:
     """The ``number`` words without which ``score`` changes most, the strongest first.
@@ -39,8 +39,8 @@ def telling_words(
     if len(groups) > PARTS:
         parts = [[w for group in part for w in group] for part in _even_parts(groups, PARTS)]
         falls = _falls(score, tokens, owner, parts, tokenizer.blank)
-        strongest = sorted(falls.abs().topk(STRONGEST).indices.tolist())
-        groups = [[w] for i in strongest for w in parts[i]]
+        rank_columns = sorted(falls.abs().topk(STRONGEST).indices.tolist())
+        groups = [[w] for i in rank_columns for w in parts[i]]
     if not groups:
         return []
     falls = _falls(score, tokens, owner, groups, tokenizer.blank)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from marketorch.figures.plots import ACCENT, INK, QUIET, blank, save
-from marketorch.metrics.ranked_list import gains, profit_curve
+from marketorch.metrics.ranked_list import cumulative_gains, profit_curve
 
 
 def gains_and_lift(scores: Tensor, hits: Tensor, name: str, folder: Path) -> Path:
@@ -16,10 +16,10 @@ def gains_and_lift(scores: Tensor, hits: Tensor, name: str, folder: Path) -> Pat
 
     Args:
         scores, hits: of each customer ``(N,)``.
-        name: the class that is sought.
+        name: the positive class.
     """
     shares = torch.linspace(0, 1, 101)
-    found = gains(scores, hits, shares)
+    found = cumulative_gains(scores, hits, shares)
     perfect = (shares / hits.float().mean().clamp_min(1e-12)).clamp_max(1)
     figure = blank(9.2, 3.8)
     left, right = figure.subplots(1, 2)

@@ -43,10 +43,10 @@ def qini_curve(counts: np.ndarray, name: str, resamples: int, folder: Path) -> P
 def by_tenth(
     effects: np.ndarray, treatment: np.ndarray, labels: np.ndarray, resamples: int, folder: Path
 ) -> Path:
-    """The effect in each tenth of the list, with 95 % of the bootstrap, and what was foretold.
+    """The effect in each tenth of the list, with 95 % of the bootstrap, and what was predicted.
 
     Args:
-        effects: foretold ``(N, A)``.
+        effects: predicted ``(N, A)``.
         treatment, labels: what was given, and what happened ``(N,)``.
     """
     best, chosen = effects.max(1), effects.argmax(1) + 1
@@ -56,18 +56,18 @@ def by_tenth(
     found = 100 * gain_curves.effects(counts)
     drawn = 100 * gain_curves.effects(gain_curves.resampled(counts, resamples))
     low, high = np.nanquantile(drawn, gain_curves.COVERED, axis=0)
-    foretold = 100 * np.bincount(tenth, best) / np.bincount(tenth)
+    predicted = 100 * np.bincount(tenth, best) / np.bincount(tenth)
     places = np.unique(tenth) + 1
     figure = blank(5.6, 4.0)
     axes = figure.subplots()
     axes.bar(places, found, color=QUIET, width=0.75, label="happened, and 95 %")
     axes.errorbar(places, found, [found - low, high - found], fmt="none", ecolor=INK, capsize=2)
-    axes.plot(places, foretold, "o", color=ACCENT, label="foretold")
+    axes.plot(places, predicted, "o", color=ACCENT, label="predicted")
     axes.axhline(0, color=INK, linewidth=1)
     axes.set(
         xlabel="tenth of the list",
         ylabel="effect on 100 customers",
-        title="Effect by tenth, the greatest foretold first",
+        title="Effect by tenth, the greatest predicted first",
     )
     axes.set_xticks(places)
     axes.legend(frameon=False)

@@ -4,7 +4,7 @@
 `brand_report` turns these into a page that a person reads.
 """
 
-from marketorch.listening.folder import Heard, analyse_folder
+from marketorch.listening.folder import ListeningSummary, analyse_folder
 from marketorch.listening.listener import Listener
 from marketorch.listening.posts import Post, read_posts
 from marketorch.listening.record import SCHEMA, SCHEMA_VERSION, from_json, read_records, to_json
@@ -13,8 +13,8 @@ from marketorch.listening.report import brand_report
 __all__ = [
     "SCHEMA",
     "SCHEMA_VERSION",
-    "Heard",
     "Listener",
+    "ListeningSummary",
     "Post",
     "analyse_folder",
     "brand_report",

@@ -36,7 +36,7 @@ ROWS = 1024  # of a group of rows in the joined file, at least
 PLAN = "plan.json"
 
 
-class Heard(NamedTuple):
+class ListeningSummary(NamedTuple):
     """What became of the posts of a source.
 
     Args:
@@ -60,7 +60,7 @@ def analyse_folder(
     columns: dict[str, str] | None = None,
     images: str | Path | None = None,
     posts_a_part: int = POSTS,
-) -> Heard:
+) -> ListeningSummary:
     """Writes the records of all posts of a source to a Parquet file, in their order.
 
     A post that cannot be used stays in the table, with its ``faults``. Until the end, the parts lie
@@ -96,7 +96,7 @@ def analyse_folder(
     parts.join()
     bad = [[own["part"] for own in post["faults"]] for post in bad_posts(output)]
     faults = Counter(part for own in bad for part in own)
-    heard = Heard(len(posts), len(bad), dict(faults), time.perf_counter() - started)
+    heard = ListeningSummary(len(posts), len(bad), dict(faults), time.perf_counter() - started)
     _tell(heard, len(posts) - min(done, len(posts)), Path(output))
     return heard
 
@@ -229,7 +229,7 @@ def bad_posts(table: str | Path) -> Iterator[Record]:
         yield from (row for row in batch.to_pylist() if row["faults"])
 
 
-def _tell(heard: Heard, number: int, output: Path) -> None:
+def _tell(heard: ListeningSummary, number: int, output: Path) -> None:
     """Says how fast ``number`` posts were heard, and what is wrong with some of all."""
     rate = number / max(heard.seconds, 1e-9)
     say(f"listened  {number:,} posts in {heard.seconds:.1f} s ({rate:,.1f}/s) → {output}")

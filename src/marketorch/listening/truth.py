@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from marketorch.listening.record import face_answers, read_records
-from marketorch.listening.report.tables import laid_flat, seen_in
+from marketorch.listening.report.tables import flatten_records, seen_in
 
 
 def compare_with_truth(table: Any, truth: str | Path) -> dict[str, float]:
@@ -58,7 +58,7 @@ def tone_around(table: Any, turn: datetime.datetime) -> pd.DataFrame:
     Returns:
         A row a brand that was spoken of both before and after: ``before``, ``after``, ``fall``.
     """
-    frames = laid_flat(read_records(table))
+    frames = flatten_records(read_records(table))
     told = seen_in(frames).merge(frames.posts[["post", "time", "tone"]], on="post").dropna()
     when = pd.Timestamp(turn).tz_convert("UTC").tz_localize(None)
     late = (told["time"] >= when).map({False: "before", True: "after"})

@@ -30,7 +30,7 @@ class MeanOfSums(Metric):
         return (self.total / self.count).float()
 
 
-class OfAll(Metric):
+class WholeListMetric(Metric):
     """Base: what can only be said once every score and every hit is there."""
 
     scores: list[Tensor]

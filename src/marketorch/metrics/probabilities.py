@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marketorch.metrics.base import MeanOfSums, OfAll
+from marketorch.metrics.base import MeanOfSums, WholeListMetric
 
 
 class LogLoss(MeanOfSums):
@@ -28,8 +28,8 @@ class Brier(MeanOfSums):
         super().update((probabilities.float() - target).square().sum(1))
 
 
-class AdaptiveCalibrationError(OfAll):
-    """Mean gap between what is foretold and what happens, in bins of equally many examples.
+class AdaptiveCalibrationError(WholeListMetric):
+    """Mean gap between what is predicted and what happens, in bins of equally many examples.
 
     Bins of equal width, as in the usual calibration error, leave nearly all rare events in one
     (Nixon et al. 2019). Of two classes, the second one's probability is asked; of more, that of the

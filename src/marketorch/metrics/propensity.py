@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassAveragePrecision
 
-from marketorch.metrics.base import MeanOfSums, OfAll
-from marketorch.metrics.ranked_list import gains
+from marketorch.metrics.base import MeanOfSums, WholeListMetric
+from marketorch.metrics.ranked_list import cumulative_gains
 
 
 class AveragePrecision(MulticlassAveragePrecision):
-    """Of two classes, that of the second, which is sought; of more, the mean.
+    """Of two classes, that of the second, the positive class; of more, the mean.
 
     Args:
         num_classes: how many there are.
@@ -47,7 +47,7 @@ class Profit(MeanOfSums):
         super().update(contacted * ((labels == 1) * self.value - self.cost))
 
 
-class Lift(OfAll):
+class Lift(WholeListMetric):
     """How many times as often the top of a ranked list hits as the whole of it.
 
     Of examples with equal scores at the end of the top, each counts in part.
@@ -64,4 +64,4 @@ class Lift(OfAll):
         """The lift; NaN if nothing hits."""
         scores, hits = self.gathered()
         share = torch.tensor([self.share], device=scores.device)
-        return (gains(scores, hits, share)[0] / self.share).float()
+        return (cumulative_gains(scores, hits, share)[0] / self.share).float()

@@ -37,7 +37,7 @@ def best_threshold(scores: Tensor, hits: Tensor, value: float, cost: float) -> f
     return float(cuts[best : best + 2].mean())
 
 
-def gains(scores: Tensor, hits: Tensor, shares: Tensor) -> Tensor:
+def cumulative_gains(scores: Tensor, hits: Tensor, shares: Tensor) -> Tensor:
     """The share of all hits ``(S,)`` that the top ``shares (S,)`` of a ranked list hold.
 
     Args:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from marketorch.metrics import uplift_curves as gain_curves
+from marketorch.metrics import uplift_curves
 
 
 class OfExperiment(Metric):
@@ -36,7 +36,7 @@ class OfExperiment(Metric):
             self.add_state(name, [], dist_reduce_fx="cat")
 
     def update(self, effects: Tensor, treatment: Tensor, labels: Tensor) -> None:
-        """Takes effects foretold ``(B, A)``, what was given ``(B,)`` and labels ``(B,)``."""
+        """Takes effects predicted ``(B, A)``, what was given ``(B,)`` and labels ``(B,)``."""
         self.effects.append(effects.float())
         self.treatment.append(treatment)
         self.labels.append(labels)
@@ -61,12 +61,14 @@ class UpliftAreas(OfExperiment):
     def compute(self) -> dict[str, Tensor]:
         """All of them."""
         effects, treatment, labels = self.gathered()
-        found = gain_curves.told(policy_counts(effects, treatment, labels), self.resamples)
+        found = uplift_curves.uplift_estimates(
+            policy_counts(effects, treatment, labels), self.resamples
+        )
         for place, name in enumerate(self.arms if len(self.arms) > 1 else ()):
             own = (treatment == 0) | (treatment == place + 1)
             given = (treatment[own] > 0).astype(np.int64)
             counts = policy_counts(effects[own, place, None], given, labels[own])
-            alone = gain_curves.told(counts, self.resamples)
+            alone = uplift_curves.uplift_estimates(counts, self.resamples)
             found |= {f"{key}/{name}": value for key, value in alone.items()}
         bounds = ("effect_low", "effect_high")
         kept = {name: own for name, own in found.items() if not name.startswith(bounds)}
@@ -90,18 +92,18 @@ class UpliftProfit(OfExperiment):
         effects, treatment, labels = self.gathered()
         chosen = effects.argmax(1) + 1
         worth = effects.max(1) * self.value > self.cost
-        counts = gain_curves.count(worth, treatment, labels, chosen, len(self.arms))
+        counts = uplift_curves.count(worth, treatment, labels, chosen, len(self.arms))
         end = 1 if worth.any() else 0
         values = []
-        for own in (counts[None], gain_curves.resampled(counts, self.resamples)):
-            share, gain = gain_curves.gain(own)
+        for own in (counts[None], uplift_curves.resampled(counts, self.resamples)):
+            share, gain = uplift_curves.gain(own)
             values.append(gain[:, end] * self.value - share[:, end] * self.cost)
-        low, high = gain_curves.middle(values[1])
-        told = {"profit": float(values[0][0]), "profit_low": low, "profit_high": high}
-        return {name: torch.tensor(value) for name, value in told.items()}
+        low, high = uplift_curves.middle(values[1])
+        estimates = {"profit": float(values[0][0]), "profit_low": low, "profit_high": high}
+        return {name: torch.tensor(value) for name, value in estimates.items()}
 
 
 def policy_counts(effects: np.ndarray, treatment: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Counts of the list by the greatest of the effects ``(N, A)``, see `gain_curves.count`."""
+    """Counts of the list by the greatest of the effects ``(N, A)``, see `uplift_curves.count`."""
     chosen, arms = effects.argmax(1) + 1, effects.shape[1]
-    return gain_curves.count(effects.max(1), treatment, labels, chosen, arms)
+    return uplift_curves.count(effects.max(1), treatment, labels, chosen, arms)

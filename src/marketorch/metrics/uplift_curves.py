@@ -142,7 +142,7 @@ def middle(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def told(counts: np.ndarray, resamples: int) -> dict[str, float]:
+def uplift_estimates(counts: np.ndarray, resamples: int) -> dict[str, float]:
     """`areas` as plain numbers and, as ``qini_low``, ``qini_high`` and so on, `intervals`."""
     found: Mapping[str, tuple[float, float]] = intervals(counts, resamples) if resamples else {}
     values = {}

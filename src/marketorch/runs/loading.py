@@ -53,7 +53,7 @@ class Run:
         """
         dataset = self._read(inputs, options)
         if not len(dataset):
-            return list(getattr(dataset, "others", []))
+            return list(getattr(dataset, "skipped", []))
         predictions = predict_all(self.task, self.task.encode(dataset), **self.loop)
         return self.task.rows(predictions, dataset, explain=explain)
 

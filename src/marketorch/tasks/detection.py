@@ -2,7 +2,7 @@
 
 A detector takes photos ``(B, 3, S, S)`` between 0 and 1 and has ``losses(images, boxes, labels)``,
 the sum of its losses and the weight to divide it by, and ``detections(images)``, the boxes it finds
-(see `marketorch.models.boxes.compact_detector.Found`). One that is not trained by gradient has
+(see `marketorch.models.boxes.compact_detector.Detections`). One that is not trained by gradient has
 ``fit(train)`` in place of ``losses``. Photos come as bytes, letterboxed, and are varied in batches
 on the device.
 
@@ -187,7 +187,7 @@ class Detection(Task):
                 for label, score, box, area in zip(*columns, strict=True)
             ]
             rows += [name | answer for answer in answers or [{"label": NOTHING}]]
-        return rows + dataset.others
+        return rows + dataset.skipped
 
     def summary(self, rows: Sequence[Row]) -> list[Row]:
         """One row a class, the most frequent first: how much of it there is in predicted rows.

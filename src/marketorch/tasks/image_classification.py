@@ -236,7 +236,7 @@ class ImageClassification(Classification):
             row: Row = {} if dataset.ids is None else {"image": dataset.ids[index]}
             row |= {} if dataset.about is None else dataset.about[index]
             rows.append(row | self.answer(shares) | self._scores(shares))
-        return rows + dataset.others
+        return rows + dataset.skipped
 
     def check_readable(self, dataset: Any, where: str) -> None:
         """Images have to have the channels and the side that the model was trained on."""

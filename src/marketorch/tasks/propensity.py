@@ -2,9 +2,9 @@
 
 A model of tables maps scaled numbers ``(B, F)`` and numbered categories ``(B, C)`` to logits
 ``(B, K)``, or to ``(B, M, K)`` for M members whose probabilities are averaged, and may have
-``fit(train)`` for what is learnt in closed form. Of two classes the second is the one that is
-sought; there may be more. Nothing is resampled: whatever weighs rare classes up while training is
-taken off again to predict, so probabilities are those of the data.
+``fit(train)`` for what is learnt in closed form. Of two classes the second is the positive class;
+there may be more. Nothing is resampled: whatever weighs rare classes up while training is taken off
+again to predict, so probabilities are those of the data.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Propensity(CustomerTask, Classification):
 
     # -- what is shown ------------------------------------------------------------------------
 
-    def foretold(self, shares: Sequence[float]) -> Row:
+    def describe_prediction(self, shares: Sequence[float]) -> Row:
         """Label, probabilities and what a contact is worth."""
         return self.answer(shares) | self._worth(shares)
 

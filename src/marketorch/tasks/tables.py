@@ -10,7 +10,7 @@ from torch import Tensor
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.data.tables.encoding import EncodedCustomers, TableEncoder
 from marketorch.engine.task import Batch, Predictions, Row, Task
-from marketorch.explain.columns import LogOdds, strongest, weights
+from marketorch.explain.columns import LogOdds, ablate_columns, rank_columns
 from marketorch.tasks.card import PERSONAL_DATA, TaskCard
 
 CARD = TaskCard(
@@ -67,15 +67,18 @@ class CustomerTask(Task):
     def rows(
         self, predictions: Predictions, dataset: CustomerDataset, *, explain: int = 0
     ) -> list[Row]:
-        """One row a customer: its name, what is foretold, and the ``explain`` best reasons."""
+        """One row a customer: its name, what is predicted, and the ``explain`` best reasons."""
         own = zip(predictions["index"].tolist(), predictions["probabilities"].tolist(), strict=True)
-        rows = [{"customer": dataset.ids[index]} | self.foretold(shares) for index, shares in own]
+        rows = [
+            {"customer": dataset.ids[index]} | self.describe_prediction(shares)
+            for index, shares in own
+        ]
         if explain:
             told = self.reasons(dataset, rows, explain)
             rows = [row | {"reasons": reasons} for row, reasons in zip(rows, told, strict=True)]
         return rows
 
-    def foretold(self, shares: Sequence[float]) -> Row:
+    def describe_prediction(self, shares: Sequence[float]) -> Row:
         """What is said of a customer with these probabilities."""
         raise NotImplementedError
 
@@ -93,7 +96,7 @@ class CustomerTask(Task):
             asked: a number for each customer ``(N,)`` that ``score`` knows.
         """
         encoded = self.encode(dataset)
-        found, columns = weights(
+        found, columns = ablate_columns(
             score,
             encoded.numbers,
             encoded.categories,
@@ -102,7 +105,7 @@ class CustomerTask(Task):
             self.encoder.sources,
         )
         columns_of = {name: dataset.column(name) for name in columns}
-        return strongest(found, columns, lambda i, name: columns_of[name][i].as_py(), number)
+        return rank_columns(found, columns, lambda i, name: columns_of[name][i].as_py(), number)
 
     def on_device(self, numbers: Tensor, categories: Tensor) -> tuple[Tensor, Tensor]:
         """Encoded customers where the model is."""

@@ -17,7 +17,7 @@ from marketorch.data.texts.source import TextDataset
 from marketorch.data.texts.tokens import TokenDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
-from marketorch.explain.words import telling_words
+from marketorch.explain.words import word_importance
 from marketorch.models.texts.tokenizer import tokenise
 from marketorch.tasks.card import REVEALS_WORDS, TaskCard
 from marketorch.tasks.classification import Classification
@@ -128,7 +128,7 @@ class TextClassification(Classification):
         *,
         explain: int = 0,
     ) -> list[Row]:
-        """One row a text: label, probability, all probabilities and the ``explain`` telling words.
+        """One row a text: label, probabilities, and the ``explain`` words of most importance.
 
         A word's weight is what the predicted class's log-odds lose without it; negative ones
         spoke against the prediction.
@@ -142,7 +142,7 @@ class TextClassification(Classification):
                 row = {"row": dataset.ids[index]} | row
             if explain:
                 best = self.classes.index(row["label"])
-                row["words"] = self.telling_words(dataset.texts[index], best, explain)
+                row["words"] = self.word_importance(dataset.texts[index], best, explain)
             rows.append(row)
         return rows
 
@@ -157,7 +157,7 @@ class TextClassification(Classification):
         return TextExport(self, source)
 
     @torch.no_grad()
-    def telling_words(self, text: str, label: int, number: int) -> list[dict[str, Any]]:
+    def word_importance(self, text: str, label: int, number: int) -> list[dict[str, Any]]:
         """The words that moved the log-odds of class ``label`` the most, the strongest first."""
         others = [i for i in range(len(self.classes)) if i != label]
 
@@ -165,4 +165,4 @@ class TextClassification(Classification):
             logits = self.head.blend(self.members(tokens.to(self.head.mix.device)))
             return (logits[:, label] - logits[:, others].mean(1)).cpu()
 
-        return telling_words(log_odds, self.model.tokenizer, text, number)
+        return word_importance(log_odds, self.model.tokenizer, text, number)

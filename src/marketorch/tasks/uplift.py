@@ -23,7 +23,7 @@ from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError, DataError
 from marketorch.figures import uplift as figures
-from marketorch.metrics.uplift_curves import told
+from marketorch.metrics.uplift_curves import uplift_estimates
 from marketorch.models.uplift.learners import Learner, of_given
 from marketorch.tasks.tables import CARD, CustomerTask, table_encoder
 
@@ -138,18 +138,18 @@ class Uplift(CustomerTask):
         from marketorch.metrics.uplift import policy_counts
 
         known = dataset.labels != UNLABELLED
-        foretold = effects(collected["probabilities"].float())[known].numpy()
+        describe_prediction = effects(collected["probabilities"].float())[known].numpy()
         given, labels = dataset.treatment[known].numpy(), dataset.labels[known].numpy()
-        counts, name = policy_counts(foretold, given, labels), self.schema["classes"][1]
+        counts, name = policy_counts(describe_prediction, given, labels), self.schema["classes"][1]
         self._judge(counts)
         return [
             figures.qini_curve(counts, name, self.resamples, folder),
-            figures.by_tenth(foretold, given, labels, self.resamples, folder),
+            figures.by_tenth(describe_prediction, given, labels, self.resamples, folder),
         ]
 
     def _judge(self, counts: np.ndarray) -> None:
         """Says whether the order is better than none, as far as these customers can tell."""
-        found = told(counts, self.resamples)
+        found = uplift_estimates(counts, self.resamples)
         low, high = found["qini_low"], found["qini_high"]
         if low > 0:
             judged = "the order is better than none"
@@ -163,7 +163,7 @@ class Uplift(CustomerTask):
 
     # -- what is shown ------------------------------------------------------------------------
 
-    def foretold(self, shares: Sequence[float]) -> Row:
+    def describe_prediction(self, shares: Sequence[float]) -> Row:
         """The best treatment, what it adds, and the probability under each.
 
         Nothing is best for who would be less likely to act under every treatment.

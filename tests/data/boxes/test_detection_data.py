@@ -799,10 +799,10 @@ def test_inputs_are_a_photo_or_a_folder(tmp_path: Path, memory_gib: float) -> No
         source.inputs(str(folder))
     skipping = data("nowhere", memory_gib=memory_gib, on_bad="skip")
     assert len(skipping.inputs(str(folder))) == 2
-    (row,) = skipping.inputs(str(folder)).others
+    (row,) = skipping.inputs(str(folder)).skipped
     assert row["label"].startswith("unreadable: is not a photo")
     alone = skipping.inputs(str(paths[1]))
-    assert (len(alone), len(alone.others)) == (0, 1)
+    assert (len(alone), len(alone.skipped)) == (0, 1)
     with pytest.raises(DataError, match="does not exist"):
         source.inputs(str(tmp_path / "photo"))
 

@@ -11,7 +11,7 @@ from PIL import Image
 from marketorch.data.images.drawing import (
     COLOURS,
     JPEG_SIDE,
-    Mark,
+    Caption,
     boxed,
     free_name,
     write_pictures,
@@ -32,7 +32,7 @@ def of_colour(picture: np.ndarray, colour: tuple[int, int, int] = COLOURS[0]) ->
 def test_a_frame_lies_around_its_box_and_grows_with_the_photo(scale: int) -> None:
     photo = wall(320 * scale, 320 * scale)
     box = [v * scale for v in (100, 120, 200, 180)]
-    picture = boxed(photo, [Mark(box, "", COLOURS[0])])
+    picture = boxed(photo, [Caption(box, "", COLOURS[0])])
     assert (photo == GREY).all()
     frame = of_colour(picture)
     frame[: 110 * scale] = False  # the empty caption
@@ -51,7 +51,7 @@ def test_a_frame_lies_around_its_box_and_grows_with_the_photo(scale: int) -> Non
 
 
 def test_a_box_that_fills_the_photo_is_framed_inside() -> None:
-    picture = boxed(wall(320, 200), [Mark((-5, -5, 400, 400), "x", COLOURS[1])])
+    picture = boxed(wall(320, 200), [Caption((-5, -5, 400, 400), "x", COLOURS[1])])
     frame = of_colour(picture, COLOURS[1])
     for edge in (frame[:, 0], frame[:, -1], frame[-1]):
         assert edge.all()
@@ -61,7 +61,9 @@ def test_a_box_that_fills_the_photo_is_framed_inside() -> None:
 def test_captions_lie_above_below_or_within_and_not_on_each_other() -> None:
     boxes = [(100, 100, 180, 160), (110, 104, 190, 164), (90, 0, 180, 60), (0, 0, 320, 320)]
     captions = ["Nestlé 87%", "Škoda 55%", "Top 50%", "All 50%"]
-    marks = [Mark(*pair, colour) for *pair, colour in zip(boxes, captions, COLOURS, strict=False)]
+    marks = [
+        Caption(*pair, colour) for *pair, colour in zip(boxes, captions, COLOURS, strict=False)
+    ]
     picture = boxed(wall(320, 320), marks)
     first, second, third, fourth = (of_colour(picture, colour) for *_, colour in marks)
     assert first[82:95, 99:140].mean() > 0.3  # above its box
@@ -72,7 +74,7 @@ def test_captions_lie_above_below_or_within_and_not_on_each_other() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 200), (200, 3), (24, 16), (60, 40)])
 def test_the_smallest_photos_can_be_drawn(width: int, height: int) -> None:
-    mark = Mark((0, 0, width, height), "A brand with a very long name 87%", COLOURS[0])
+    mark = Caption((0, 0, width, height), "A brand with a very long name 87%", COLOURS[0])
     picture = boxed(wall(width, height), [mark])
     assert picture.shape == (height, width, 3)
     assert (picture != GREY).any()
@@ -81,7 +83,7 @@ def test_the_smallest_photos_can_be_drawn(width: int, height: int) -> None:
 def test_a_caption_is_made_smaller_until_it_fits() -> None:
     caption = "A brand with a long name 87%"
     wide, narrow = (
-        boxed(wall(width, 240), [Mark((50, 120, 90, 160), caption, COLOURS[0])])[:116]
+        boxed(wall(width, 240), [Caption((50, 120, 90, 160), caption, COLOURS[0])])[:116]
         for width in (400, 200)
     )
     heights = [int(of_colour(picture).any(1).sum()) for picture in (wide, narrow)]
@@ -93,7 +95,7 @@ def test_a_caption_is_made_smaller_until_it_fits() -> None:
 def test_letters_beyond_ascii_are_written() -> None:
     """Each looks like itself, not like a question mark or an empty box."""
     pictures = [
-        boxed(wall(200, 100), [Mark((20, 50, 60, 90), letter, COLOURS[0])]).tobytes()
+        boxed(wall(200, 100), [Caption((20, 50, 60, 90), letter, COLOURS[0])]).tobytes()
         for letter in ("é", "e", "Š", "S", "Я", "ß", "?", "\uffff")
     ]
     assert len(set(pictures)) == len(pictures)

@@ -107,10 +107,10 @@ def test_photos_become_a_data_set_of_their_faces(tmp_path: Path) -> None:
     data = ImageData(path="nowhere", size=48, find_faces="inputs").inputs(str(folder))
     assert isinstance(data, FacesInPhotos)
     assert data.images.shape == (2, 1, 48, 48)
-    assert [row["label"] for row in data.others] == [NO_FACE]
+    assert [row["label"] for row in data.skipped] == [NO_FACE]
     rows = [{"image": str(folder / "two.png"), "label": "sad", "probability": 0.5, **place}
             for place in data.about]  # fmt: skip
-    written = data.draw([*rows, *data.others], tmp_path / "drawn")
+    written = data.draw([*rows, *data.skipped], tmp_path / "drawn")
     assert [path.name for path in written] == ["two.jpg"]
     (folder / "broken.png").write_bytes(b"x")
     source = {"path": "nowhere", "find_faces": "inputs"}
@@ -118,7 +118,7 @@ def test_photos_become_a_data_set_of_their_faces(tmp_path: Path) -> None:
         ImageData(**source).inputs(str(folder))
     skipped = ImageData(**source, on_bad="skip").inputs(str(folder))
     assert len(skipped) == 2
-    assert len(skipped.others) == 2
+    assert len(skipped.skipped) == 2
 
 
 def test_training_reads_the_largest_face_or_the_middle(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_strip_is_not_searched(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=wrong):
         FacesInPhotos([strip], size=24, channels=1, on_bad="error")
     found = FacesInPhotos([strip, wall], size=24, channels=1, on_bad="skip")
-    assert (len(found), [row["image"] for row in found.others]) == (1, [str(strip)])
+    assert (len(found), [row["image"] for row in found.skipped]) == (1, [str(strip)])
     decoder = FaceDecoder([strip], ["strip.png"], size=24, channels=1, fit="crop")
     with pytest.raises(DataError, match=wrong):
         decoder.pixels(0)

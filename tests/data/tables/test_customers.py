@@ -164,7 +164,7 @@ def test_the_notice_lists_kinds_and_what_is_left_out(
     assert "1 number: bill." in said
     assert "1 category: plan." in said
     assert "customer (id), since (data.drop), empty (blank), same (constant)" in said
-    assert "left=yes is sought: 29 of 72 training rows (40.28%)" in said
+    assert "left=yes is the positive class: 29 of 72 training rows (40.28%)" in said
 
 
 # -- classes ----------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def labelled(path: Path, labels: Sequence[Any], **options: Any) -> CustomerData:
         (".parquet", [True, True, False], ["false", "true"]),
         (".csv", [True, True, False], ["False", "True"]),
         (".jsonl", [1.0, 1.0, 0.0], ["0", "1"]),
-        (".csv", ["Yes", "Yes", "No"], ["No", "Yes"]),  # who says yes is sought, rare or not
+        (".csv", ["Yes", "Yes", "No"], ["No", "Yes"]),  # yes is positive, rare or not
         (".csv", ["stays", "goes", "stays"], ["stays", "goes"]),  # else the rarer one
         (".csv", ["None", "NA", "None"], ["None", "NA"]),  # words, in a target
         (".parquet", [10, 9, 8], ["8", "9", "10"]),

@@ -16,7 +16,7 @@ from marketorch.models.tables.dcn import DCN, CrossLayer
 from marketorch.models.tables.features import LevelTable, TableFeatures, level_dim
 from marketorch.models.tables.ft_transformer import FTTransformer
 from marketorch.models.tables.mlp import TableMLP
-from marketorch.models.tables.tabm import TabM, unlike
+from marketorch.models.tables.tabm import TabM, random_scales
 from marketorch.optim.optimizers import sparse_parameters
 
 NETWORKS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -152,12 +152,12 @@ def test_a_member_is_a_network_with_scaled_matrices(variant: str) -> None:
 
 def test_members_begin_apart_column_by_column() -> None:
     torch.manual_seed(0)
-    scales = unlike(6, [3, 1, 4], signs=False)
+    scales = random_scales(6, [3, 1, 4], signs=False)
     assert scales.shape == (6, 8)
     for part in scales.split([3, 1, 4], dim=1):
         assert (part == part[:, :1]).all()
     assert len(scales.unique()) == 18
-    assert unlike(50, [2, 2], signs=True).unique().tolist() == [-1.0, 1.0]
+    assert random_scales(50, [2, 2], signs=True).unique().tolist() == [-1.0, 1.0]
 
 
 def test_a_cross_layer_is_the_formula_of_the_paper() -> None:

@@ -52,7 +52,7 @@ class BoxDataset:
         ids: names of the photos.
         sizes: their widths and heights ``(N, 2)``; None: those of the input.
 
-    ``others`` are rows for inputs that there is nothing to predict on, e.g. unreadable files.
+    ``skipped`` are rows for inputs that there is nothing to predict on, e.g. unreadable files.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class BoxDataset:
         self.frames = torch.tensor([[1.0, 0.0, 0.0]] * len(images)) if frames is None else frames
         self.sizes = torch.tensor([[side, side]] * len(images)) if sizes is None else sizes
         self.ids = ids
-        self.others: list[Row] = []
+        self.skipped: list[Row] = []
 
     def __len__(self) -> int:
         return len(self.images)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes, Size, frame_of
 from marketorch.data.images.dataset import Decoder, Pixels, as_tensor
-from marketorch.data.images.drawing import COLOURS, Mark, boxed, write_pictures
+from marketorch.data.images.drawing import COLOURS, Caption, boxed, write_pictures
 from marketorch.engine.task import Row
 
 Whole = Callable[[Sequence[int]], Iterable[Pixels]]
@@ -53,9 +53,9 @@ class PhotosToSearch(BoxDataset):
     def _pictures(self, found: Sequence[Row]) -> Iterator[tuple[str, Pixels]]:
         labels = sorted({row["label"] for row in found})
         colours = dict(zip(labels, itertools.cycle(COLOURS), strict=False))
-        marks: dict[str, list[Mark]] = {}
+        marks: dict[str, list[Caption]] = {}
         for row in found:
-            mark = Mark([row[name] for name in SIDES], caption(row), colours[row["label"]])
+            mark = Caption([row[name] for name in SIDES], caption(row), colours[row["label"]])
             marks.setdefault(row["image"], []).append(mark)
         places = [place for place, name in enumerate(self.ids) if name in marks]
         for place, photo in zip(places, self.whole(places), strict=False):

@@ -179,7 +179,7 @@ class DetectionData(LabelledData):
         kept = [photos[i] for i in good]
         whole = partial(map, self._decoder(kept).photo)
         dataset = self._to_search(kept, [files[i].stem for i in good], whole)
-        dataset.others = [
+        dataset.skipped = [
             {"image": photos[i].name, "label": f"unreadable: {why}"} for i, why in bad.items()
         ]
         return dataset

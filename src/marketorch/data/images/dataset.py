@@ -32,7 +32,7 @@ class ImageDataset:
         ids: names of the rows or files.
         about: further columns of the predicted rows, e.g. where in a photo a face was found.
 
-    ``others`` are rows for inputs that there is nothing to predict on, e.g. photos without a face.
+    ``skipped`` are rows for inputs that there is nothing to predict on, e.g. photos without a face.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ImageDataset:
     ) -> None:
         self.images, self.labels, self.votes = images, labels, votes
         self.ids, self.about = ids, about
-        self.others: list[Row] = []
+        self.skipped: list[Row] = []
 
     def __len__(self) -> int:
         return len(self.images)

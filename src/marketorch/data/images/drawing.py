@@ -38,7 +38,7 @@ SMALLEST, LEAST = 12, 7  # pixels of the letters; the latter where there is no r
 JPEG_SIDE = 65_500  # pixels; a JPEG cannot be longer
 
 
-class Mark(NamedTuple):
+class Caption(NamedTuple):
     """A box ``x1 y1 x2 y2`` in pixels of a photo, and what is written at it."""
 
     box: Sequence[float]
@@ -46,7 +46,7 @@ class Mark(NamedTuple):
     colour: Colour
 
 
-def boxed(photo: Pixels, marks: Sequence[Mark]) -> Pixels:
+def boxed(photo: Pixels, marks: Sequence[Caption]) -> Pixels:
     """A copy of a photo ``(H, W, 3)`` with framed boxes and their captions, legible at any size.
 
     Lines and letters grow with the photo. A frame lies around its box, as far as the photo reaches.
@@ -63,7 +63,7 @@ def boxed(photo: Pixels, marks: Sequence[Mark]) -> Pixels:
     return np.array(image)
 
 
-def _framed(draw: ImageDraw.ImageDraw, mark: Mark, line: int, size: Size) -> Area:
+def _framed(draw: ImageDraw.ImageDraw, mark: Caption, line: int, size: Size) -> Area:
     """Draws a frame between two white lines; returns all that lies in it or is covered by it."""
     edge = max(1, line // 3)
     area = _around(mark.box, line + edge, size)
@@ -87,7 +87,7 @@ def _outlined(draw: ImageDraw.ImageDraw, area: Area, width: int, colour: Colour)
 
 
 def _captioned(
-    draw: ImageDraw.ImageDraw, mark: Mark, frame: Area, extent: float, size: Size,
+    draw: ImageDraw.ImageDraw, mark: Caption, frame: Area, extent: float, size: Size,
     taken: Sequence[Area],
 ) -> Area:  # fmt: skip
     """Writes a caption above, below or in its frame, where there is room; returns its place."""

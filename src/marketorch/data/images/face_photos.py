@@ -53,7 +53,7 @@ class FaceDecoder(Decoder):
 
 
 class FacesInPhotos(DecodedImages):
-    """Every face found in some photos, largest first in each; `others` are photos without any.
+    """Every face found in some photos, largest first in each; `skipped` are photos without any.
 
     Args:
         photos: files.
@@ -68,7 +68,7 @@ class FacesInPhotos(DecodedImages):
         crops: list[Pixels] = []
         ids: list[str] = []
         about: list[Row] = []
-        others: list[Row] = []
+        skipped: list[Row] = []
         for path in self.photos:
             try:
                 photo = read_photo(path, self.mode)
@@ -76,11 +76,11 @@ class FacesInPhotos(DecodedImages):
             except DataError as error:
                 if on_bad == "error":
                     raise
-                others.append({"image": str(path), "label": f"unreadable: {error}"})
+                skipped.append({"image": str(path), "label": f"unreadable: {error}"})
                 continue
             found = finder.find(photo)
             if not found:
-                others.append({"image": str(path), "label": NO_FACE})
+                skipped.append({"image": str(path), "label": NO_FACE})
             for number, face in enumerate(found, start=1):
                 crops.append(crop(photo, face, size))
                 ids.append(str(path))
@@ -88,7 +88,7 @@ class FacesInPhotos(DecodedImages):
                 self.faces.append(face)
         empty = torch.zeros(0, channels, size, size, dtype=torch.uint8)
         super().__init__(as_tensor(crops) if crops else empty, ids=ids, about=about)
-        self.others = others
+        self.skipped = skipped
 
     def draw(self, rows: Sequence[Row], folder: Path) -> list[Path]:
         """Writes each photo that has faces with their frames and what ``rows`` say of them."""

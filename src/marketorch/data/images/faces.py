@@ -76,7 +76,7 @@ class Spot(NamedTuple):
         return apart < 0.5 * max(self.side, other.side)
 
 
-class Found(NamedTuple):
+class FaceHit(NamedTuple):
     """A face in the shrunk photo, and how often it was seen."""
 
     sightings: int
@@ -114,7 +114,7 @@ class FaceFinder:
         """
         least = LIKELY * self.min_score / (1 - self.min_score)
         seen, scale, border = self._prepared(_grey(photo))
-        found: list[Found] = []
+        found: list[FaceHit] = []
         for spot in self._proposed(seen):
             if any(spot.near(other.spot) for other in found):
                 continue
@@ -160,15 +160,15 @@ class FaceFinder:
                 spots.append((-hits, Spot(across, down, float(side), angle)))
         return [spot for _, spot in sorted(spots)]
 
-    def _checked(self, seen: np.ndarray, spot: Spot) -> Found:
+    def _checked(self, seen: np.ndarray, spot: Spot) -> FaceHit:
         """What there is at ``spot``. Seeing an eye counts as much as seeing the face 20 times."""
         sightings, spot = self._look(seen, spot)
         if sightings < LIKELY / 8:
-            return Found(sightings, spot, None)
+            return FaceHit(sightings, spot, None)
         sightings, spot = self._look(seen, spot)
         left, right = self._eyes(seen, spot)
         sightings += 20 * ((left is not None) + (right is not None))
-        return Found(sightings, spot, (left, right) if left and right else None)
+        return FaceHit(sightings, spot, (left, right) if left and right else None)
 
     def _look(self, seen: np.ndarray, spot: Spot) -> tuple[int, Spot]:
         """How often both cascades see a face about ``spot``, and its mean place and angle."""
@@ -268,7 +268,7 @@ def _grey(photo: np.ndarray) -> np.ndarray:
     return photo if photo.ndim == 2 else cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
 
 
-def _in_photo(face: Found, scale: float, border: int) -> Face:
+def _in_photo(face: FaceHit, scale: float, border: int) -> Face:
     """From pixels of the shrunk photo with its border to pixels of the photo."""
     x, y, side, angle = face.spot
     left, top = (x - side / 2 - border) / scale, (y - side / 2 - border) / scale

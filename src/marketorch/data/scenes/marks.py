@@ -61,7 +61,7 @@ while line := sys.stdin.buffer.readline():
 
 
 @dataclass(frozen=True, eq=False)
-class Mark:
+class BrandMark:
     """A mark by itself.
 
     Args:
@@ -75,7 +75,7 @@ class Mark:
     source: str
 
 
-def read_marks(folder: str | Path, *, side: int = 320, on_bad: str = "error") -> list[Mark]:
+def read_marks(folder: str | Path, *, side: int = 320, on_bad: str = "error") -> list[BrandMark]:
     """Reads every mark in a folder and in the folders in it, sorted by class and file.
 
     Args:
@@ -96,7 +96,7 @@ def read_marks(folder: str | Path, *, side: int = 320, on_bad: str = "error") ->
     good = usable_rows(bad, len(files), str(folder), on_bad, names)
     pixels = [pixels for pixels in (found[i] for i in good) if not isinstance(pixels, str)]
     classes = [_class(files[i], folder) for i in good]
-    marks = [Mark(*row) for row in zip(classes, pixels, (names[i] for i in good), strict=True)]
+    marks = [BrandMark(*row) for row in zip(classes, pixels, (names[i] for i in good), strict=True)]
     return sorted(marks, key=lambda mark: (mark.name, mark.source))
 
 

@@ -25,7 +25,7 @@ from marketorch.data.boxes.source import DetectionData
 from marketorch.data.images.dataset import Pixels, as_tensor
 from marketorch.data.reading import some
 from marketorch.data.scenes import invented_marks as mark_drawings
-from marketorch.data.scenes.marks import Mark, draw_svg, read_marks
+from marketorch.data.scenes.marks import BrandMark, draw_svg, read_marks
 from marketorch.data.scenes.photos import read_crops, read_surfaces
 from marketorch.data.scenes.printing import Cutout, cut_out
 from marketorch.data.scenes.scene import MARKS, scene
@@ -213,16 +213,16 @@ class SceneData:
         return sorted(named | {mark.name for mark in self._marks})
 
     @cached_property
-    def _marks(self) -> list[Mark]:
+    def _marks(self) -> list[BrandMark]:
         return self._read("marks", mark_drawings.MARKS)
 
-    def _read(self, key: str, drawings: dict[str, str]) -> list[Mark]:
+    def _read(self, key: str, drawings: dict[str, str]) -> list[BrandMark]:
         """The marks in a folder or, if none is named, the drawings."""
         folder = self.folders[key]
         if folder is not None:
             return read_marks(folder, side=self.size, on_bad=self.on_bad)
         drawn = zip(drawings, draw_svg(list(drawings.values()), side=self.size), strict=True)
-        return [Mark(name, found, name) for name, found in drawn if not isinstance(found, str)]
+        return [BrandMark(name, found, name) for name, found in drawn if not isinstance(found, str)]
 
     @cached_property
     def _cutouts(self) -> tuple[list[list[Cutout]], list[Cutout]]:

@@ -23,7 +23,7 @@ class SyntheticCustomers(CustomerData):
         num_train, num_validation, num_test: sizes of the splits.
         prevalence: share of customers who leave, down to one in a thousand.
         strength: how much the table tells of who leaves; 2 squares the odds of 1.
-        treatment: whether a half, drawn by lot, has had an offer; who ``stayed`` is then sought,
+        treatment: whether a half, drawn by lot, has had an offer; ``stayed`` is then positive,
             and what the offer adds to each chance is known (``truth(split).uplift``).
         data_seed: of the sequence.
     """

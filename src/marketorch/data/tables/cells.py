@@ -90,7 +90,7 @@ class Distinct:
         """How many cells have each text ``(D,)``."""
         return np.bincount(self.codes[self.codes >= 0], minlength=len(self.texts))
 
-    def spread(self, values: np.ndarray, missing: object) -> np.ndarray:
+    def expand(self, values: np.ndarray, missing: object) -> np.ndarray:
         """What ``values (D,)`` are in each cell ``(N,)``."""
         return np.append(values, np.array([missing], values.dtype))[self.codes]
 

@@ -269,8 +269,8 @@ def parse(cells: Cells, column: Column) -> np.ndarray:
         return parse_dates(cells, column.order)
     found = distinct(cells)
     if column.kind == "boolean":
-        return found.spread(_truth_codes(cells, found, column.levels), 0)
-    return found.spread(_level_codes(found.texts, column.levels), 0)
+        return found.expand(_truth_codes(cells, found, column.levels), 0)
+    return found.expand(_level_codes(found.texts, column.levels), 0)
 
 
 def _level_codes(texts: pa.Array, levels: Sequence[str]) -> np.ndarray:
@@ -284,6 +284,6 @@ def _truth_codes(cells: Cells, found: Distinct, levels: Sequence[str]) -> np.nda
     first = TRUTHS[levels[0].lower()]
     words = [TRUTHS.get(str(text).lower(), -1) for text in found.texts]
     truths = np.array(words, np.int64)
-    bad = found.spread(truths < 0, False)
+    bad = found.expand(truths < 0, False)
     cells.refuse(bad, "is neither yes nor no", f"Training had {levels[0]} and {levels[1]}.")
     return np.where(truths < 0, 0, np.where(truths == first, 1, 2)).astype(np.int32)

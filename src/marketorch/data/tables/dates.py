@@ -103,7 +103,7 @@ def parse_dates(cells: Cells, order: str = "ymd") -> np.ndarray:
     if not texts and not (order == "compact" and pa.types.is_integer(kind)):
         raise DataError(f"{cells.where(0)}: column '{cells.name}' holds {kind}; expected dates.")
     found = distinct(cells)
-    moments = found.spread(dates_of(found.texts, order), "NaT")
+    moments = found.expand(dates_of(found.texts, order), "NaT")
     bad = np.isnat(moments) & (found.codes >= 0)
     cells.refuse(bad, f"is no date ({EXAMPLES[order]})", "Expected a date written so.")
     return moments

@@ -133,9 +133,9 @@ def parse_numbers(cells: Cells, decimal: str = ".") -> np.ndarray:
             )
         found = distinct(cells)
         own = numbers_of(found.texts, "." if is_number(kind) else decimal)
-        values = found.spread(own, np.nan)
+        values = found.expand(own, np.nan)
         infinite = pc.match_substring_regex(found.texts, r"(?i)^[-+]?inf(inity)?$")
-        values[found.spread(infinite.to_numpy(zero_copy_only=False), False)] = np.inf
+        values[found.expand(infinite.to_numpy(zero_copy_only=False), False)] = np.inf
         cells.refuse(np.isnan(values) & (found.codes >= 0), "is no number", ADVICE)
     endless = np.abs(values) > LARGEST
     if endless.any():

@@ -35,7 +35,14 @@ from marketorch.data.tables.parts import (
     parts_by_time,
     random_parts,
 )
-from marketorch.data.tables.targets import Words, classes, groups_of, regrouped, treatments, words
+from marketorch.data.tables.targets import (
+    LabelColumn,
+    classes,
+    groups_of,
+    regrouped,
+    treatments,
+    words,
+)
 from marketorch.errors import DataError
 
 PLURALS = {"number": "numbers", "category": "categories", "date": "dates", "boolean": "booleans"}
@@ -48,7 +55,7 @@ class CustomerData:
         path: file(s) or hub id with the training rows, or with all of them. The delimiter of a
             text file (comma, semicolon, tab or bar) is found.
         target: column of the classes.
-        positive: of two classes the one that is sought; None: the one that means yes (``Yes``,
+        positive: of two classes the positive one; None: the one that means yes (``Yes``,
             ``1``, ``true``), or the rarer one.
         validation, test: files of their own for these splits, if there are any.
         split: column that says ``train``, ``validation`` or ``test``.
@@ -199,12 +206,12 @@ class CustomerData:
     # -- what is in the training rows ---------------------------------------------------------
 
     @cached_property
-    def _classes(self) -> Words:
-        """The file's classes, of two the one that is sought last."""
+    def _classes(self) -> LabelColumn:
+        """The file's classes, of two the positive class last."""
         return classes(self._part("train"), self.target, self.positive)
 
     @cached_property
-    def _treatments(self) -> Words | None:
+    def _treatments(self) -> LabelColumn | None:
         """What was done with customers, nothing first."""
         column = self.roles.get("treatment")
         return treatments(self._part("train"), column, self.control) if column else None
@@ -234,7 +241,7 @@ class CustomerData:
         return "data.drop" if any(fnmatchcase(name, pattern) for pattern in self.drop) else ""
 
     def _report(self, columns: Sequence[Column], dropped: dict[str, str]) -> None:
-        """Says what the columns were taken for, what is left out and which class is sought."""
+        """Says what the columns were taken for, what is left out and which class is positive."""
         for kind, plural in PLURALS.items():
             names = [column.name for column in columns if column.kind == kind]
             if names:
@@ -245,8 +252,9 @@ class CustomerData:
         names, counts = self._classes.names, self._classes.counts
         if len(names) == 2:
             say(
-                f"{self.target}={names[1]} is sought: {counts[1]:,} of {sum(counts):,} training "
-                f"rows ({counts[1] / sum(counts):.2%}); data.positive={names[0]} seeks the others."
+                f"{self.target}={names[1]} is the positive class: {counts[1]:,} of {sum(counts):,} "
+                f"training rows ({counts[1] / sum(counts):.2%}); data.positive={names[0]} makes "
+                "it the other."
             )
 
     # -- splits -------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ NOTHING = ("", "?")  # what has no class; ``None`` and ``NA`` may well be classe
 
 
 @dataclass
-class Words:
+class LabelColumn:
     """The different words of a column in order.
 
     Attributes:
@@ -46,7 +46,7 @@ class Words:
         found = words(part, self.role, self.column)
         number = {name: i for i, name in enumerate(self.names)}
         own = [number.get(name, UNSEEN) for name in found.texts.to_pylist()]
-        numbers = found.spread(np.array(own, np.int64), UNLABELLED)
+        numbers = found.expand(np.array(own, np.int64), UNLABELLED)
         unseen = numbers == UNSEEN
         if unseen.any():
             place = int(unseen.argmax())
@@ -64,11 +64,11 @@ def words(part: CustomerDataset, role: str, column: str) -> Distinct:
     return distinct(part.cells(column, f"data.{role}", blanks=NOTHING))
 
 
-def classes(train: CustomerDataset, column: str, positive: Any) -> Words:
-    """The classes of a target; of two the one that is sought is the second.
+def classes(train: CustomerDataset, column: str, positive: Any) -> LabelColumn:
+    """The classes of a target; of two the positive one is the second.
 
     Args:
-        positive: the one that is sought; None: the one that means yes, or the rarer one.
+        positive: the positive class; None: the one that means yes, or the rarer one.
 
     Raises:
         DataError: ``positive`` is no class, or there are more than two.
@@ -76,18 +76,18 @@ def classes(train: CustomerDataset, column: str, positive: Any) -> Words:
     counts = _counted(train, "target", column)
     names = sorted(counts, key=numerically)
     if len(names) == 2:
-        sought = (
-            _sought(counts, names)
+        second = (
+            _second_class(counts, names)
             if positive is None
             else _chosen(positive, names, "positive", column)
         )
-        names = sorted(names, key=lambda name: name == sought)
+        names = sorted(names, key=lambda name: name == second)
     elif positive is not None:
         raise DataError(f"data.positive is for two classes; column '{column}' has {some(names)}.")
-    return Words("target", column, names, [counts[name] for name in names])
+    return LabelColumn("target", column, names, [counts[name] for name in names])
 
 
-def treatments(train: CustomerDataset, column: str, control: Any) -> Words:
+def treatments(train: CustomerDataset, column: str, control: Any) -> LabelColumn:
     """What was done with customers; the word that means nothing is the first.
 
     Args:
@@ -107,7 +107,7 @@ def treatments(train: CustomerDataset, column: str, control: Any) -> Words:
         )
     nothing = _chosen(control, names, "control", column)
     names = sorted(names, key=lambda name: name != nothing)
-    return Words("treatment", column, names, [counts[name] for name in names])
+    return LabelColumn("treatment", column, names, [counts[name] for name in names])
 
 
 def groups_of(treatments: Sequence[Any] | None) -> dict[str, str]:
@@ -130,7 +130,7 @@ def regrouped(
     known = {_chosen(word, texts, "treatments", column): name for word, name in names.items()}
     nothing = _chosen(control, texts, "control", column)
     known[nothing] = nothing
-    new = found.spread(np.array([known.get(text) for text in texts], object), "")
+    new = found.expand(np.array([known.get(text) for text in texts], object), "")
     kept = np.array([name is not None for name in new]).nonzero()[0]
     if len(kept) < len(whole):
         others = [text for text in texts if text not in known]
@@ -161,7 +161,7 @@ def _no_and_yes(names: Sequence[str]) -> bool:
     return sorted(TRUTHS.get(name.lower(), 2) for name in names) == [0, 1]
 
 
-def _sought(counts: dict[str, int], names: Sequence[str]) -> str:
+def _second_class(counts: dict[str, int], names: Sequence[str]) -> str:
     if _no_and_yes(names):
         return next(name for name in names if TRUTHS[name.lower()])
     return min(names, key=lambda name: counts[name])

@@ -16,7 +16,7 @@ from marketorch.errors import ConfigError
 from marketorch.listening.record import read_records
 from marketorch.listening.report import figures, tables
 from marketorch.listening.report.page import cell, page
-from marketorch.listening.report.tables import Frames, laid_flat
+from marketorch.listening.report.tables import Frames, flatten_records
 
 SHOWN = 20  # rows of a table on the page; its CSV has all
 LETTERS = 500  # of a caption on the page
@@ -56,7 +56,7 @@ def brand_report(table: Any, folder: str | Path, title: str = "What the posts sh
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"report={folder} is a file; expected a folder.")
-    frames = laid_flat(read_records(table))
+    frames = flatten_records(read_records(table))
     answers = answered(frames)
     folder.mkdir(parents=True, exist_ok=True)
     for name, own in answers.items():

@@ -69,7 +69,7 @@ COLUMNS: dict[str, list[str]] = {
 }
 
 
-def laid_flat(batches: Iterable[list[Record]]) -> Frames:
+def flatten_records(batches: Iterable[list[Record]]) -> Frames:
     """The flat tables of records."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
     for records in batches:
@@ -140,7 +140,7 @@ def tone(said: Mapping[str, Any] | None) -> float:
 
 
 def _words(said: Mapping[str, Any] | None) -> str:
-    """The telling words; the sign says for or against the sentiment."""
+    """The words that moved the answer most; the sign says for or against the sentiment."""
     words = said["words"] if said else None
     return spelled([own | {"word": clean(own["word"])} for own in words or []])
 

@@ -17,7 +17,7 @@ from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.data.splits import evenly_spaced
 from marketorch.engine.loading import Fetcher, Key
 from marketorch.engine.task import Batch
-from marketorch.models.boxes.compact_detector import Found
+from marketorch.models.boxes.compact_detector import Detections
 
 AT_ONCE = 16  # photos in memory
 
@@ -52,12 +52,12 @@ class AverageBox(nn.Module):
             photos += torch.stack([(labels == n).any(1).sum() for n in range(number)])
         self.boxes, self.shares = sums / boxes.clamp_min(1)[:, None], photos / seen
 
-    def detections(self, images: Tensor) -> Found:
+    def detections(self, images: Tensor) -> Detections:
         """The same for all images ``(B, 3, S, S)``: K boxes, the most frequent class first."""
         scores, labels = self.shares.sort(descending=True, stable=True)
         boxes, labels = self.boxes[labels] * images.shape[-1], labels.masked_fill(scores == 0, -1)
         number = len(images)
-        return Found(
+        return Detections(
             boxes.expand(number, -1, -1), scores.expand(number, -1), labels.expand(number, -1)
         )
 

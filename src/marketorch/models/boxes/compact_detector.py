@@ -30,7 +30,7 @@ DOUBT = 0.75  # weight of a score that should be 0 and is 1
 CANDIDATES = 300  # pairs of point and class an image that go into suppression
 
 
-class Found(NamedTuple):
+class Detections(NamedTuple):
     """Detections, surest first; an image with fewer than D has score 0 and label -1 beyond them.
 
     Args:
@@ -156,7 +156,7 @@ class CompactDetector(nn.Module):
 
     # -- prediction ---------------------------------------------------------------------------
 
-    def detections(self, images: Tensor) -> Found:
+    def detections(self, images: Tensor) -> Detections:
         """What is found in images ``(B, 3, S, S)``, after suppression of repeats."""
         logits, boxes = self(images)
         inside = boxes.clamp(0, images.shape[-1])
@@ -182,7 +182,7 @@ def varifocal_loss(logits: Tensor, targets: Tensor) -> Tensor:
     return (F.binary_cross_entropy_with_logits(logits, targets, reduction="none") * weight).sum()
 
 
-def suppressed(boxes: Tensor, scores: Tensor, iou: float, number: int) -> Found:
+def suppressed(boxes: Tensor, scores: Tensor, iou: float, number: int) -> Detections:
     """The surest boxes of each class that do not overlap a surer one.
 
     Args:
@@ -202,4 +202,4 @@ def suppressed(boxes: Tensor, scores: Tensor, iou: float, number: int) -> Found:
     best = best.masked_fill(~alive.view_as(best), 0.0)
     best, order = best.topk(min(number, best.shape[1]), dim=1)
     labels = labels.gather(1, order).masked_fill(best == 0, -1)
-    return Found(candidates.gather(1, order[:, :, None].expand(-1, -1, 4)), best, labels)
+    return Detections(candidates.gather(1, order[:, :, None].expand(-1, -1, 4)), best, labels)

@@ -21,7 +21,7 @@ from torchvision.ops import box_iou, nms
 from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.models.blocks.sized_by_data import SizedByData
 from marketorch.models.boxes.average_box import examples
-from marketorch.models.boxes.compact_detector import Found
+from marketorch.models.boxes.compact_detector import Detections
 from marketorch.models.boxes.keypoints import WIDTH, Keypoints, apart, chosen, keypoints, rooted
 
 HALF_SURE = 8  # points that agree on a box of score .5; of .3, the task's threshold: 4
@@ -106,7 +106,7 @@ class KeypointMatcher(SizedByData):
 
     # -- prediction ---------------------------------------------------------------------------
 
-    def detections(self, images: Tensor) -> Found:
+    def detections(self, images: Tensor) -> Detections:
         """What is found in images ``(B, 3, S, S)``."""
         counts = self.counts.tolist()
         # Each part ends with zeros, as far from all descriptors as can be, so that none is empty.
@@ -119,7 +119,7 @@ class KeypointMatcher(SizedByData):
                 seen = Keypoints(*(values.to(self.counts.device) for values in seen))
                 votes = self._votes(seen, known, outlines)
                 found.append(self._ranked(votes, float(images.shape[-1])))
-        return Found(*map(torch.stack, zip(*found, strict=True)))
+        return Detections(*map(torch.stack, zip(*found, strict=True)))
 
     def _votes(
         self, seen: Keypoints, known: Sequence[Tensor], outlines: Sequence[Tensor]
@@ -144,7 +144,7 @@ class KeypointMatcher(SizedByData):
                 turned = kept[places] * seen.arrows[voters, None]
                 yield label, seen.places[voters, None] + turned, voters
 
-    def _ranked(self, votes: Iterable[tuple[int, Tensor, Tensor]], side: float) -> Found:
+    def _ranked(self, votes: Iterable[tuple[int, Tensor, Tensor]], side: float) -> Detections:
         """What the votes in one photo agree on, the surest first, padded."""
         device, size = self.counts.device, self.num_detections
         boxes, numbers = [torch.zeros(0, 4, device=device)], [torch.zeros(0, device=device)]
@@ -157,7 +157,7 @@ class KeypointMatcher(SizedByData):
             labels += [label] * len(kept)
         points, order = torch.cat(numbers).sort(descending=True, stable=True)
         missing = (0, max(0, size - len(order)))
-        return Found(
+        return Detections(
             F.pad(torch.cat(boxes)[order[:size]], (0, 0, *missing)),
             F.pad((points / (points + HALF_SURE))[:size], missing),
             F.pad(torch.tensor(labels, device=device).long()[order[:size]], missing, value=-1),

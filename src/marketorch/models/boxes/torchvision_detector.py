@@ -14,7 +14,7 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights
 
-from marketorch.models.boxes.compact_detector import Found
+from marketorch.models.boxes.compact_detector import Detections
 from marketorch.models.images.torchvision_weights import check_name, fit, is_file, named, read
 
 
@@ -67,7 +67,7 @@ class TorchvisionDetector(nn.Module):
         number = torch.tensor(float(len(images)), device=images.device)
         return torch.stack(list(parts.values())).sum() * number, number
 
-    def detections(self, images: Tensor) -> Found:
+    def detections(self, images: Tensor) -> Detections:
         """What is found in images ``(B, 3, S, S)``, padded to the most of any image."""
         found = self.network(list(images))
         most = self.num_detections
@@ -79,4 +79,4 @@ class TorchvisionDetector(nn.Module):
                 [F.pad(row, m, value=value) for row, m in zip(rows, missing, strict=True)]
             )
 
-        return Found(padded("boxes", 0), padded("scores", 0), padded("labels", 0) - 1)
+        return Detections(padded("boxes", 0), padded("scores", 0), padded("labels", 0) - 1)

@@ -72,8 +72,8 @@ class PairwiseLogistic(nn.Module):
         hot = few[own].nonzero()[:, 0]
         column = torch.cat([torch.arange(num_numbers), num_numbers + own[hot]])
         self.first, self.second = torch.triu_indices(len(column), len(column), 1)
-        unlike = column[self.first] != column[self.second]  # levels of one column never meet
-        self.first, self.second = self.first[unlike], self.second[unlike]
+        random_scales = column[self.first] != column[self.second]  # levels of one column never meet
+        self.first, self.second = self.first[random_scales], self.second[random_scales]
         self.pieces = PiecewiseLinear(num_numbers, bins)
         self.register_buffer("offsets", starts(level_counts), persistent=False)
         self.register_buffer("hot", hot, persistent=False)

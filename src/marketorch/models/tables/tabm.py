@@ -114,7 +114,7 @@ class TabM(nn.Module):
         )
         self.num_members = members
         inside = self.features.out_features
-        start = unlike(members, self.features.widths, signs)
+        start = random_scales(members, self.features.widths, signs)
         self.input_adapter: nn.Parameter | None = None
         if variant == "mini":
             self.input_adapter = nn.Parameter(start)
@@ -155,7 +155,7 @@ def shared_perceptron(
     return nn.Sequential(*layers)
 
 
-def unlike(members: int, widths: Sequence[int], signs: bool) -> Tensor:
+def random_scales(members: int, widths: Sequence[int], signs: bool) -> Tensor:
     """Random scales ``(M, sum of widths)``, the same for all that tells of one column."""
     drawn = torch.randn(members, len(widths))
     if signs:

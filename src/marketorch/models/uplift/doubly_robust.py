@@ -59,7 +59,7 @@ class DRLearner(Learner):
     Args:
         num_numbers, level_counts, num_arms: F, the levels of each category, A + 1.
         model: builds the models of the outcome, one for each treatment; fitted in closed form.
-        folds: parts of the training rows; what is foretold of each is learnt from the others.
+        folds: parts of the training rows; each is predicted by a model of the others.
         rounds, learning_rate, num_leaves, min_rows: of the trees that regress effects, see
             `BoostedTrees`. Effects are few and noisy: small trees with large leaves.
         seed: of the folds and of the rows that say when to stop.
@@ -109,24 +109,24 @@ class DRLearner(Learner):
 
         The shares of the treatments are their probabilities, as they are drawn by lot.
         """
-        foretold = self._foretold(train)
+        predicted = self._predicted(train)
         treatment, labels = train.treatment.numpy(), train.labels.numpy()
         shares = np.bincount(treatment, minlength=self.num_arms) / len(labels)
         was_given = np.eye(self.num_arms)[treatment]
-        missed = was_given * (labels[:, None] - foretold) / shares
-        corrected = (foretold + missed).T
+        missed = was_given * (labels[:, None] - predicted) / shares
+        corrected = (predicted + missed).T
         return corrected[1:] - corrected[:1]
 
-    def _foretold(self, train: Any) -> np.ndarray:
+    def _predicted(self, train: Any) -> np.ndarray:
         """Probabilities ``(N, A + 1)`` by models that have not seen the row."""
         order = np.random.default_rng(self.seed).permutation(len(train))
-        foretold = np.empty((len(train), self.num_arms))
+        predicted = np.empty((len(train), self.num_arms))
         for part in np.array_split(order, self.folds):
             outcomes = self._outcomes()
             outcomes.fit(train.select(np.setdiff1d(order, part)))
             own = train.select(part)
-            foretold[part] = outcomes(own.numbers, own.categories.long()).sigmoid().numpy()
-        return foretold
+            predicted[part] = outcomes(own.numbers, own.categories.long()).sigmoid().numpy()
+        return predicted
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
         """Log-odds ``(B, A + 1)``."""
