@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from marketorch import evaluate, load_run
-from marketorch.config.moved import MOVED, current
+from marketorch.config.moved import MOVED, current, with_current_targets
 from marketorch.config.targets import locate
 
 STORED = Path(__file__).parent / "stored_run"
@@ -34,3 +34,19 @@ def test_a_run_of_before_loads_and_measures_what_it_measured(tmp_path: Path) -> 
     measured = evaluate(run, "validation", baselines=False)["metrics"]
     assert measured["log_loss"] == pytest.approx(0.392765, abs=1e-4)
     assert measured["lift@10%"] == pytest.approx(2.5)
+
+
+def test_arguments_of_data_are_called_as_they_are_now() -> None:
+    """Where both names are there, the old one stays and is refused as unknown."""
+    old = {"_target_": "marketorch.data.events.EventData", "test_share": 0.2, "data_seed": 3}
+    assert with_current_targets({"data": old}) == {
+        "data": {
+            "_target_": "marketorch.data.events.source.EventData",
+            "test_fraction": 0.2,
+            "seed": 3,
+        }
+    }
+    both = {"_target_": "marketorch.data.text.TextData", "split_seed": 1, "seed": 0}
+    assert with_current_targets(both)["split_seed"] == 1
+    other = {"_target_": "marketorch.engine.trainer.Trainer", "limit": 1}
+    assert with_current_targets(other) == other

@@ -157,7 +157,7 @@ TINY = """
 tiny:
   section: Nowhere
   train: experiment=propensity model=logistic data.num_train=90 data.num_validation=40
-    data.num_test=40 data.data_seed=$s seed=$s
+    data.num_test=40 data.seed=$s seed=$s
   seeds: [0, 1]
   commit: none
   note: Made by a test.

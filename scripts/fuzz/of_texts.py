@@ -163,7 +163,7 @@ def _given(rng: Generator, folder: Path) -> dict[str, Any]:
     path = folder / "held_out.jsonl"
     path.write_bytes(b"\n".join(lines))
     negatives = {"negatives": "others"} if rng.random() < 0.7 else {}
-    return {"protocol": "given", "test_path": str(path)} | negatives
+    return {"protocol": "given", "test": str(path)} | negatives
 
 
 def _beside(rng: Generator, folder: Path) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def test_users_with_many_targets_are_measured_whatever_the_batches(tmp_path: Pat
     log = tmp_path / "log.csv"
     pd.DataFrame(rows, columns=["user", "item"]).to_csv(log, index=False)
     recipe = ["experiment=recommender_ml1m", "data=event_log", f"data.path={log}", "model.dim=16"]
-    recipe += ["data.protocol=random", "data.test_share=0.4", "trainer.epochs=1", "baselines=[]"]
+    recipe += ["data.protocol=random", "data.test_fraction=0.4", "trainer.epochs=1", "baselines=[]"]
     train(compose([*recipe, "trainer.device=cpu", f"run_dir={tmp_path / 'run'}"]))
     one, many = (
         evaluate(tmp_path / "run", overrides=[f"trainer.eval_batch_size={size}"])["metrics"]

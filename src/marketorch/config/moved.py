@@ -44,6 +44,17 @@ MOVED = {
 """From modules that a ``_target_`` could name, without ``marketorch.``, to where they are now."""
 
 
+RENAMED = {
+    "data_seed": "seed",
+    "split_seed": "seed",
+    "test_share": "test_fraction",
+    "validation_share": "validation_fraction",
+    "test_path": "test",
+    "limit": "num_train",
+}
+"""Arguments of data sources, which all sources call alike now."""
+
+
 def current(target: Any) -> Any:
     """A ``_target_`` as it reads today; what never moved stays as it is."""
     package, _, rest = str(target).partition(".")
@@ -54,10 +65,16 @@ def current(target: Any) -> Any:
 
 
 def with_current_targets(values: Any) -> Any:
-    """Nested dicts and lists with every ``_target_`` as it reads today."""
-    if isinstance(values, dict):
-        return {
-            key: current(value) if key == "_target_" else with_current_targets(value)
-            for key, value in values.items()
-        }
-    return [with_current_targets(value) for value in values] if isinstance(values, list) else values
+    """Nested dicts and lists with every ``_target_``, and arguments of data, as they read today."""
+    if isinstance(values, list):
+        return [with_current_targets(value) for value in values]
+    if not isinstance(values, dict):
+        return values
+    values = {
+        key: current(value) if key == "_target_" else with_current_targets(value)
+        for key, value in values.items()
+    }
+    if str(values.get("_target_")).startswith("marketorch.data."):
+        names = {key: RENAMED.get(key, key) for key in values}
+        return {key if names[key] in values else names[key]: v for key, v in values.items()}
+    return values

@@ -86,7 +86,7 @@ class LabelledData:
         split: str | None,
         validation_fraction: float,
         test_fraction: float,
-        split_seed: int,
+        seed: int,
         block: int,
         duplicates: str,
         num_labelled: int | None,
@@ -102,7 +102,7 @@ class LabelledData:
         self.excluded_files = list(exclude)
         self.label, self.split_column = label, split
         self.fractions = {"validation": validation_fraction, "test": test_fraction}
-        self.split_seed, self.num_labelled = split_seed, num_labelled
+        self.seed, self.num_labelled = seed, num_labelled
         self.block, self.duplicates = block, duplicates
         self.class_names = {str(key): name for key, name in (class_names or {}).items()}
         self.on_bad = on_bad
@@ -167,7 +167,7 @@ class LabelledData:
             )
         numbers = torch.tensor([number[label] for label in part.labels])
         if split == "train" and self.num_labelled:
-            numbers = keep_labels(numbers, self.num_labelled, self.split_seed)
+            numbers = keep_labels(numbers, self.num_labelled, self.seed)
         return numbers
 
     # -- splits -------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ class LabelledData:
             labels = None if whole.labels is None else [str(whole.labels[i]) for i in rest]
             try:
                 rest, taken = stratified_cut(
-                    rest, labels, self.fractions[name], block=self.block, seed=self.split_seed
+                    rest, labels, self.fractions[name], block=self.block, seed=self.seed
                 )
             except ValueError as error:
                 counts = dict(Counter(labels or []))

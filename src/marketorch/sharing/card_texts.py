@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-FILES = ["path", "test_path", "item_table", "user_table", "photos", "backgrounds", "crops"]
+FILES = ["path", "test", "item_table", "user_table", "photos", "backgrounds", "crops"]
 FILES += ["marks", "distractors", "images", "validation", "test"]
 """Arguments of data sources that name what they read."""
 

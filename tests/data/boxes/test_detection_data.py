@@ -648,7 +648,7 @@ def test_one_file_is_cut_by_class(tmp_path: Path) -> None:
     assert test.labels is not None
     counts = Counter(source.schema["classes"][int(n)] for labels in test.labels for n in labels)
     assert counts == {"dog": 7, "cat": 2}  # of 36 and 9, and 15 photos without a box
-    again, other = data(tmp_path / "boxes.json"), data(tmp_path / "boxes.json", split_seed=1)
+    again, other = data(tmp_path / "boxes.json"), data(tmp_path / "boxes.json", seed=1)
     assert again.split("test").ids == test.ids != other.split("test").ids
 
 

@@ -166,7 +166,7 @@ def test_items_whose_negatives_are_others_are_refused(tmp_path: Path) -> None:
         path = tmp_path / "test.jsonl"
         lines = [{"user": u, "item": 30 + 10 * u, "others": negatives[u - 1]} for u in (1, 2)]
         path.write_text("\n".join(map(json.dumps, lines)))
-        given: dict[str, Any] = {"protocol": "given", "test_path": str(path)}
+        given: dict[str, Any] = {"protocol": "given", "test": str(path)}
         data = log(tmp_path / "log.csv", rows, negatives="others", **given)
         if not wrong:
             catalogue = type(data.catalogue).from_bytes(data.catalogue.to_bytes())
@@ -211,7 +211,7 @@ def test_ids_that_are_numbers_in_one_log_and_text_in_the_other_are_text(tmp_path
     rows = [(user, item, item) for user in (1, 2) for item in (10, 20, 30)]
     test = tmp_path / "test.csv"
     test.write_text("user,item\n1,x\n2,10\n")
-    data = log(tmp_path / "log.csv", rows, protocol="given", test_path=str(test))
+    data = log(tmp_path / "log.csv", rows, protocol="given", test=str(test))
     assert data.catalogue.items == ["10", "20", "30", "x"]
     assert data.split("test").ids == [1, 2]
 

@@ -33,7 +33,7 @@ def source(folder: Path, protocol: str, **options: Any) -> EventData:
     path = written(folder / "log.parquet", user=user, item=item, time=time)
     if protocol == "given":
         test = {"user": np.arange(40), "item": 40 + np.arange(40) % 5, "time": np.full(40, 999)}
-        options["test_path"] = written(folder / "test.parquet", **test)
+        options["test"] = written(folder / "test.parquet", **test)
     return EventData(path=path, time="time", protocol=protocol, **options)
 
 
@@ -54,7 +54,7 @@ def columns(dataset: EventDataset, sequences: Any) -> tuple[list[Any], list[Any]
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_training_sees_nothing_that_is_held_out(tmp_path: Path, protocol: str) -> None:
-    data = source(tmp_path, protocol, test_share=0.2, validation_share=0.2)
+    data = source(tmp_path, protocol, test_fraction=0.2, validation_fraction=0.2)
     train, validation, test = (data.split(name) for name in ("train", "validation", "test"))
     assert train is not None
     assert validation is not None
@@ -70,20 +70,20 @@ def test_training_sees_nothing_that_is_held_out(tmp_path: Path, protocol: str) -
 
 
 def test_random_takes_a_share_of_each_user(tmp_path: Path) -> None:
-    data = source(tmp_path, "random", test_share=0.25, validation_share=0.1)
+    data = source(tmp_path, "random", test_fraction=0.25, validation_fraction=0.1)
     test = data.split("test")
     assert test is not None
     assert test.targets is not None
     assert set(test.targets.lengths.tolist()) == {3}
-    again = source(tmp_path, "random", test_share=0.25, validation_share=0.1).split("test")
-    other = source(tmp_path, "random", test_share=0.25, data_seed=1).split("test")
+    again = source(tmp_path, "random", test_fraction=0.25, validation_fraction=0.1).split("test")
+    other = source(tmp_path, "random", test_fraction=0.25, seed=1).split("test")
     assert again is not None
     assert other is not None
     assert held_out(again) == held_out(test) != held_out(other)
 
 
 def test_temporal_cuts_at_one_date_for_all(tmp_path: Path, capsys: Any) -> None:
-    data = source(tmp_path, "temporal", test_from="400", validation_share=0.1)
+    data = source(tmp_path, "temporal", test_from="400", validation_fraction=0.1)
     test = data.split("test")
     assert test is not None
     events = pd.read_parquet(data.path)
@@ -97,7 +97,9 @@ def test_temporal_cuts_at_one_date_for_all(tmp_path: Path, capsys: Any) -> None:
 
 
 def test_new_users_are_held_out_whole(tmp_path: Path, capsys: Any) -> None:
-    data = source(tmp_path, "new_users", test_share=0.2, validation_share=0.1, history_events=2)
+    data = source(
+        tmp_path, "new_users", test_fraction=0.2, validation_fraction=0.1, history_events=2
+    )
     train, test = data.split("train"), data.split("test")
     assert train is not None
     assert test is not None
@@ -116,8 +118,8 @@ def test_new_users_are_held_out_whole(tmp_path: Path, capsys: Any) -> None:
 def test_given_negatives_stand_beside_the_targets(tmp_path: Path) -> None:
     log = written(tmp_path / "train.parquet", user=[1, 1, 2, 2], item=[7, 8, 7, 9])
     rows = {"user": [2, 1], "item": [8, 9], "others": [[10, 7], [11, 12]]}
-    test_path = written(tmp_path / "test.parquet", **rows)
-    options = {"protocol": "given", "test_path": test_path, "negatives": "others"}
+    test = written(tmp_path / "test.parquet", **rows)
+    options = {"protocol": "given", "test": test, "negatives": "others"}
     data = EventData(path=log, validate=False, **options)
     test = data.split("test")
     assert data.split("validation") is None
@@ -135,7 +137,7 @@ def test_given_negatives_stand_beside_the_targets(tmp_path: Path) -> None:
 def test_given_validates_on_last_events_among_drawn_negatives(tmp_path: Path) -> None:
     log = written(tmp_path / "train.parquet", user=[1, 1, 1, 2, 2, 3], item=[1, 2, 3, 1, 4, 5])
     rows = {"user": [1, 2], "item": [4, 3], "others": [[5, 6, 7], [6, 7, 8]]}
-    options = {"test_path": written(tmp_path / "test.parquet", **rows), "negatives": "others"}
+    options = {"test": written(tmp_path / "test.parquet", **rows), "negatives": "others"}
     data = EventData(path=log, protocol="given", validation_from="last", **options)
     train, validation = data.split("train"), data.split("validation")
     assert train is not None

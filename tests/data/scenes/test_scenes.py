@@ -333,7 +333,7 @@ def batches(data: SceneData, split: str, seed: int, epoch: int) -> list[torch.Te
 
 
 def test_training_changes_by_epoch_and_the_other_splits_never_do() -> None:
-    data, again, other = SceneData(**SMALL), SceneData(**SMALL), SceneData(**SMALL, data_seed=1)
+    data, again, other = SceneData(**SMALL), SceneData(**SMALL), SceneData(**SMALL, seed=1)
     first = batches(data, "train", 0, 0)
     assert all(map(torch.equal, first, batches(again, "train", 0, 0)))
     for seed, epoch in ((0, 1), (1, 0)):
@@ -454,7 +454,7 @@ def test_the_fingerprint_follows_what_training_sees(tmp_path: Path) -> None:
     assert base == SceneData(**SMALL | {"num_test": 9}).fingerprint()
     Image.fromarray(photo(0)).save(tmp_path / "a.png")
     changes: list[dict[str, Any]] = [
-        {"num_train": 13}, {"size": 64}, {"data_seed": 1}, {"backgrounds": str(tmp_path)}
+        {"num_train": 13}, {"size": 64}, {"seed": 1}, {"backgrounds": str(tmp_path)}
     ]  # fmt: skip
     prints = {SceneData(**SMALL | change).fingerprint() for change in changes}
     assert len(prints | {base}) == 5

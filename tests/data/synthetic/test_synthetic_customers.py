@@ -138,7 +138,7 @@ def test_an_offer_is_nothing_that_the_chance_depends_on_otherwise() -> None:
 def test_the_fingerprint_tells_data_apart() -> None:
     prints = {
         SyntheticCustomers(**SIZES, **options).fingerprint()
-        for options in ({}, {"data_seed": 1}, {"prevalence": 0.1}, {"treatment": True})
+        for options in ({}, {"seed": 1}, {"prevalence": 0.1}, {"treatment": True})
     }
     assert len(prints) == 4
 

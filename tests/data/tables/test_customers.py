@@ -325,7 +325,7 @@ def test_an_automatic_split_is_stratified_and_seeded(tmp_path: Path) -> None:
     }
     assert all(share(data, name) == pytest.approx(0.4) for name in SPLITS)
     again = CustomerData(path=data.paths, target="left", ids="customer")
-    other = CustomerData(path=data.paths, target="left", ids="customer", split_seed=1)
+    other = CustomerData(path=data.paths, target="left", ids="customer", seed=1)
     assert ids(again) == ids(data) != ids(other)
 
 
@@ -406,11 +406,11 @@ def test_times_that_will_not_do(tmp_path: Path) -> None:
 
 
 def test_a_limit_keeps_so_many_training_rows(tmp_path: Path) -> None:
-    data = source(tmp_path / "d.csv", customers(1000), limit=50)
+    data = source(tmp_path / "d.csv", customers(1000), num_train=50)
     assert [len(data.split(name)) for name in SPLITS] == [50, 80, 200]
     assert data.schema["class_counts"] == [30, 20]
-    message = refused(source(tmp_path / "d.csv", customers(1000), limit=1))
-    assert "d.csv: data.limit is 1; cannot choose so many of 720 training rows" in message
+    message = refused(source(tmp_path / "d.csv", customers(1000), num_train=1))
+    assert "d.csv: data.num_train is 1; cannot choose so many of 720 training rows" in message
 
 
 def test_one_way_to_split() -> None:

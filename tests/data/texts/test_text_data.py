@@ -257,7 +257,7 @@ def test_the_cut_is_disjoint_stratified_and_seeded(tmp_path: Path) -> None:
         assert part.labels is not None
         assert part.labels.float().mean().item() == pytest.approx(0.25, abs=0.01)
     again = TextData(path=data.paths[0]).split("test")
-    other = TextData(path=data.paths[0], split_seed=1).split("test")
+    other = TextData(path=data.paths[0], seed=1).split("test")
     assert again.texts == parts["test"].texts != other.texts
 
 
@@ -364,7 +364,7 @@ def test_the_fingerprint_follows_the_training_data(tmp_path: Path) -> None:
     assert TextData(path=str(path)).fingerprint() == first
     assert source(path, rows_of(20, ["good", "worse"])).fingerprint() != first  # a label
     assert source(path, rows_of(20, word="word")).fingerprint() != first  # a text
-    assert source(path, rows_of(20), split_seed=1).fingerprint() != first  # the cut
+    assert source(path, rows_of(20), seed=1).fingerprint() != first  # the cut
 
 
 # -- inputs to predict on ---------------------------------------------------------------------

@@ -55,7 +55,7 @@ class DetectionData(LabelledData):
         image, objects: columns of a table, see `marketorch.data.boxes.hub`.
         validation, test: annotations of their own for these splits, if there are any.
         exclude: annotations whose photos must not be trained on.
-        validation_fraction, test_fraction, split_seed: of the cut where nothing gives the split;
+        validation_fraction, test_fraction, seed: of the cut where nothing gives the split;
             a photo counts as one of its rarest class.
         duplicates: ``drop`` or ``keep`` repeated photos before that cut.
         classes: the classes to find, by the names to print, in this order; None: all that there
@@ -89,7 +89,7 @@ class DetectionData(LabelledData):
         exclude: Sequence[str] = (),
         validation_fraction: float = 0.1,
         test_fraction: float = 0.2,
-        split_seed: int = 0,
+        seed: int = 0,
         duplicates: str = "drop",
         classes: Sequence[str] | None = None,
         class_names: dict[Any, str] | None = None,
@@ -110,7 +110,7 @@ class DetectionData(LabelledData):
             split=None,
             validation_fraction=validation_fraction,
             test_fraction=test_fraction,
-            split_seed=split_seed,
+            seed=seed,
             block=1,
             duplicates=duplicates,
             num_labelled=None,
@@ -321,7 +321,7 @@ class DetectionData(LabelledData):
         return parts | {"train": whole.take(sorted(rest))}
 
     def _cut_one(self, rows: list[int], whole: Examples, name: str) -> tuple[list[int], list[int]]:
-        share, seed = self.fractions[name], self.split_seed
+        share, seed = self.fractions[name], self.seed
         try:
             return stratified_cut(rows, strata([whole.values[i] for i in rows]), share, seed=seed)
         except ValueError:

@@ -54,11 +54,11 @@ def leave_last_out(users: np.ndarray, validated: np.ndarray | None, path: str) -
 
 
 def temporal(
-    events: pd.DataFrame, test_share: float, validation_share: float, test_from: str | None
+    events: pd.DataFrame, test_fraction: float, validation_fraction: float, test_from: str | None
 ) -> Parts:
     """What happened from a date on tests; the time before it validates.
 
-    Without ``test_from`` the date is the one that leaves ``test_share`` of the events.
+    Without ``test_from`` the date is the one that leaves ``test_fraction`` of the events.
 
     Raises:
         DataError: there are no times, or no event on one side of the date.
@@ -67,15 +67,15 @@ def temporal(
         raise DataError("data.protocol=temporal needs data.time, the column to cut at.")
     times = events[TIME]
     if test_from is None:
-        cut = times.sort_values(ignore_index=True).iloc[int(len(times) * (1 - test_share))]
+        cut = times.sort_values(ignore_index=True).iloc[int(len(times) * (1 - test_fraction))]
     else:
         cut = _moment(test_from, times)
     parts = np.where(times >= cut, TEST, TRAIN).astype(np.int8)
     before = times[parts == TRAIN].sort_values(ignore_index=True)
     if not len(before) or len(before) == len(times):
         raise DataError(f"data.test_from={cut} leaves no event on one side of it.")
-    if validation_share:
-        earlier = before.iloc[int(len(before) * (1 - validation_share))]
+    if validation_fraction:
+        earlier = before.iloc[int(len(before) * (1 - validation_fraction))]
         parts[(times >= earlier) & (parts == TRAIN)] = VALIDATION
     say(f"{(parts == TEST).sum():,} events from {cut} on are test events.")
     return parts
@@ -138,8 +138,8 @@ def not_taken(taken: Ragged, number: int, num_items: int, generator: np.random.G
 
 def new_users(
     users: np.ndarray,
-    test_share: float,
-    validation_share: float,
+    test_fraction: float,
+    validation_fraction: float,
     given: int,
     generator: np.random.Generator,
 ) -> Parts:
@@ -147,8 +147,8 @@ def new_users(
     number = int(users.max()) + 1
     order = generator.permutation(number)
     role = np.zeros(number, np.int8)
-    test = max(1, round(test_share * number))
-    validation = max(1, round(validation_share * number)) if validation_share else 0
+    test = max(1, round(test_fraction * number))
+    validation = max(1, round(validation_fraction * number)) if validation_fraction else 0
     role[order[:test]], role[order[test : test + validation]] = TEST, VALIDATION
     parts = role[users]
     lengths = np.bincount(users)

@@ -58,10 +58,10 @@ class EventData:
         min_item_events, min_user_events: drop items and users with fewer events, again and again
             until none has (a k-core).
         protocol: ``leave_last_out``, ``temporal``, ``random``, ``given`` or ``new_users``.
-        test_share, validation_share: of all events (``temporal``), of each user's events
+        test_fraction, validation_fraction: of all events (``temporal``), of each user's events
             (``random``; validation also of ``given``) or of the users (``new_users``).
         test_from: first time of the test split, for ``temporal``.
-        test_path: file of test events, for ``given``.
+        test: file of test events, for ``given``.
         negatives: its column of lists of items to rank each test item among; the validation
             items are then ranked among as many that their user has not taken, drawn once.
         history_events: events that a new user has shown, for ``new_users``.
@@ -72,7 +72,7 @@ class EventData:
         item_table, title, item_attributes: table with the item column, its column of titles and
             columns that describe an item; its items are in the catalogue, events or none.
         user_table, user_attributes: the same of users.
-        data_seed: of every random choice.
+        seed: of every random choice.
 
     Raises:
         DataError: on reading, with the file, the row or the column, what was found and expected.
@@ -91,10 +91,10 @@ class EventData:
         min_item_events: int = 1,
         min_user_events: int = 1,
         protocol: str = "leave_last_out",
-        test_share: float = 0.1,
-        validation_share: float = 0.1,
+        test_fraction: float = 0.1,
+        validation_fraction: float = 0.1,
         test_from: str | None = None,
-        test_path: str | None = None,
+        test: str | None = None,
         negatives: str | None = None,
         history_events: int = 0,
         validation_from: str = "random",
@@ -105,7 +105,7 @@ class EventData:
         item_attributes: Sequence[str] = (),
         user_table: str | None = None,
         user_attributes: Sequence[str] = (),
-        data_seed: int = 0,
+        seed: int = 0,
     ) -> None:
         if duplicates not in ("keep", "first", "last"):
             raise DataError(f"data.duplicates is '{duplicates}'; expected keep, first or last.")
@@ -122,18 +122,18 @@ class EventData:
             raise DataError(
                 f"data.validation_from=last is for data.protocol=given, not {protocol}."
             )
-        if (protocol == "given") != bool(test_path):
-            raise DataError("data.protocol=given and data.test_path need each other.")
-        self.path, self.test_path, self.protocol = path, test_path, protocol
+        if (protocol == "given") != bool(test):
+            raise DataError("data.protocol=given and data.test need each other.")
+        self.path, self.test, self.protocol = path, test, protocol
         names = {USER: user, ITEM: item, TIME: time, RATING: rating}
         self.columns = {key: name for key, name in names.items() if name}
         self.min_rating, self.duplicates = min_rating, duplicates
         self.least = {ITEM: min_item_events, USER: min_user_events}
-        self.test_share, self.test_from, self.negatives = test_share, test_from, negatives
-        self.validation_share = validation_share if validate else 0.0
+        self.test_fraction, self.test_from, self.negatives = test_fraction, test_from, negatives
+        self.validation_fraction = validation_fraction if validate else 0.0
         self.validate, self.without_validation = validate, without_validation
         self.validation_from = validation_from
-        self.history_events, self.data_seed = history_events, data_seed
+        self.history_events, self.seed = history_events, seed
         self.item_table, self.title, self.item_columns = item_table, title, list(item_attributes)
         self.user_table, self.user_columns = user_table, list(user_attributes)
 
@@ -215,8 +215,8 @@ class EventData:
         events = core(events, self.least)
         if not len(events):
             raise DataError(f"{self.path}: no event is left after filtering.")
-        if self.test_path:
-            test = read_events(self.test_path, self.columns, min_rating=self.min_rating)
+        if self.test:
+            test = read_events(self.test, self.columns, min_rating=self.min_rating)
             both = [frame.assign(given=given) for given, frame in enumerate((events, test))]
             events = pd.concat(alike(both), ignore_index=True)
             return events.sort_values([USER, "given"], kind="stable", ignore_index=True)
@@ -251,22 +251,22 @@ class EventData:
     @cached_property
     def _parts(self) -> np.ndarray:
         """What each event ``(E,)`` is for."""
-        owners, share = self._owners, self.validation_share
-        generator = np.random.default_rng(derive_seed(self.data_seed))
+        owners, share = self._owners, self.validation_fraction
+        generator = np.random.default_rng(derive_seed(self.seed))
         if self.protocol == "leave_last_out":
             return protocols.leave_last_out(owners, self._validated, self.path)
         if self.protocol == "temporal":
-            return protocols.temporal(self._events, self.test_share, share, self.test_from)
+            return protocols.temporal(self._events, self.test_fraction, share, self.test_from)
         if self.protocol == "new_users":
             return protocols.new_users(
-                owners, self.test_share, share, self.history_events, generator
+                owners, self.test_fraction, share, self.history_events, generator
             )
         if self.protocol == "given":
             parts = np.where(self._events["given"] == 1, TEST, TRAIN).astype(np.int8)
         else:
             parts = np.zeros(len(owners), np.int8)
             everything = np.ones(len(owners), bool)
-            parts[protocols.random_share(owners, everything, self.test_share, generator)] = TEST
+            parts[protocols.random_share(owners, everything, self.test_fraction, generator)] = TEST
         free = parts == TRAIN
         if self.validate and self.validation_from == "last":
             parts[protocols.last_of(owners, free)] = VALIDATION
@@ -327,21 +327,21 @@ class EventData:
         """As many for each user to be validated, of the items that the user has not taken."""
         number = max(map(len, self._negative_lists.values()))
         taken = self._gathered(self._parts != TEST, asked)
-        generator = np.random.default_rng(derive_seed(self.data_seed, number))
+        generator = np.random.default_rng(derive_seed(self.seed, number))
         return protocols.not_taken(taken, number, len(self.catalogue.items), generator)
 
     @cached_property
     def _negative_lists(self) -> dict[str, list[Any]]:
         """The ids of the negatives of each user."""
-        assert self.test_path
+        assert self.test
         assert self.negatives
-        table = read_table(self.test_path)
-        lists = listed(table, self.negatives, "data.negatives", self.test_path)
-        users = listed(table, self.columns[USER], "data.user", self.test_path)
+        table = read_table(self.test)
+        lists = listed(table, self.negatives, "data.negatives", self.test)
+        users = listed(table, self.columns[USER], "data.user", self.test)
         (example,) = self._events[ITEM].head(1).tolist()
         joined: dict[str, list[Any]] = {}
         for row, (user, items) in enumerate(zip(users, lists, strict=True), start=1):
-            where = f"{self.test_path}, row {row}: '{self.negatives}'"
+            where = f"{self.test}, row {row}: '{self.negatives}'"
             if not isinstance(items, list) or None in items:
                 raise DataError(f"{where} is {items!r:.40}; expected a list of items.")
             own = [like(example, item, where) for item in items]

@@ -58,7 +58,7 @@ class ImageData(LabelledData):
         validation, test: files or folders of their own for these splits, if there are any.
         exclude: files or folders whose images must not be trained on.
         split: column that says ``train``, ``validation`` or ``test``.
-        validation_fraction, test_fraction, split_seed, block: of the cut where nothing gives the
+        validation_fraction, test_fraction, seed, block: of the cut where nothing gives the
             split, see `marketorch.data.texts.source.TextData`.
         duplicates: ``drop`` or ``keep`` repeated images before that cut.
         num_labelled: keep so many labels of the training split (stratified).
@@ -99,7 +99,7 @@ class ImageData(LabelledData):
         split: str | None = None,
         validation_fraction: float = 0.1,
         test_fraction: float = 0.2,
-        split_seed: int = 0,
+        seed: int = 0,
         block: int = 1,
         duplicates: str = "drop",
         num_labelled: int | None = None,
@@ -123,7 +123,7 @@ class ImageData(LabelledData):
             split=split,
             validation_fraction=validation_fraction,
             test_fraction=test_fraction,
-            split_seed=split_seed,
+            seed=seed,
             block=block,
             duplicates=duplicates,
             num_labelled=num_labelled,

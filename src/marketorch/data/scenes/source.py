@@ -2,7 +2,7 @@
 
 Training scenes are drawn when they are asked for, each epoch others, by worker processes if there
 are any (``trainer.num_workers``). Validation and test scenes are drawn once: they depend on
-``data_seed`` and their place alone, neither on the seed of the run nor on the epoch.
+``seed`` and their place alone, neither on the seed of the run nor on the epoch.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class SceneData:
         num_train: scenes of an epoch; it has the photos besides.
         num_validation, num_test: scenes of these splits, where there are no annotations.
         size: side S of a scene in pixels.
-        data_seed: of the scenes.
+        seed: of the scenes.
         max_backgrounds: photos that are kept in memory at most.
         video_every: seconds from one frame of a video to predict on to the next.
         on_bad: ``error`` or ``skip`` for marks and photos that cannot be used.
@@ -133,7 +133,7 @@ class SceneData:
         num_validation: int = 400,
         num_test: int = 400,
         size: int = 320,
-        data_seed: int = 0,
+        seed: int = 0,
         max_backgrounds: int = 1_000,
         video_every: float = 1.0,
         on_bad: str = "error",
@@ -141,16 +141,16 @@ class SceneData:
         if on_bad not in ("error", "skip"):
             raise DataError(f"data.on_bad is '{on_bad}'; expected error or skip.")
         sizes = {"train": num_train, "validation": num_validation, "test": num_test}
-        if min(sizes.values()) < 0 or min(size, max_backgrounds) < 1 or data_seed < 0:
+        if min(sizes.values()) < 0 or min(size, max_backgrounds) < 1 or seed < 0:
             raise DataError(
-                "data.num_train, data.num_validation, data.num_test and data.data_seed must not be "
+                "data.num_train, data.num_validation, data.num_test and data.seed must not be "
                 "negative; data.size and data.max_backgrounds must be 1 or more."
             )
         self.folders = {"marks": marks, "distractors": distractors}
         self.backgrounds, self.crops, self.images = backgrounds, crops, images
         self.annotated = {"train": photos, "validation": validation, "test": test}
         self.class_names = {str(key): name for key, name in (class_names or {}).items()}
-        self.sizes, self.size, self.data_seed = sizes, size, data_seed
+        self.sizes, self.size, self.seed = sizes, size, seed
         self.max_backgrounds, self.video_every, self.on_bad = max_backgrounds, video_every, on_bad
         self._made: dict[str, BoxDataset] = {}
 
@@ -189,7 +189,7 @@ class SceneData:
         """Hash of the marks, the surfaces and what else says what training scenes look like."""
         stock = self._stock("train")
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(f"{self.classes} {self.sizes['train']} {self.size} {self.data_seed}".encode())
+        digest.update(f"{self.classes} {self.sizes['train']} {self.size} {self.seed}".encode())
         groups = [*stock.marks, stock.distractors, *(stock.crops or [])]
         for pixels in (cutout.levels[0] for group in groups for cutout in group):
             digest.update(f"{pixels.shape}".encode() + pixels.tobytes())
@@ -277,7 +277,7 @@ class SceneData:
     def _split(self, name: str) -> BoxDataset:
         if name == "train":
             stock, number = self._stock(name), self.sizes[name]
-            return SceneDataset(stock, number, self.data_seed, self._photographed)
+            return SceneDataset(stock, number, self.seed, self._photographed)
         path = self.annotated[name]
         return self._drawn(name) if path is None else self._real(name, path)
 
@@ -288,9 +288,9 @@ class SceneData:
         return None if path is None else self._real("train", path)
 
     def _drawn(self, name: str) -> DecodedBoxes:
-        """Scenes that depend on ``data_seed``, the split and their places alone."""
+        """Scenes that depend on ``seed``, the split and their places alone."""
         stock, split = self._stock(name), SPLITS.index(name)
-        scenes = [stock.draw(self.data_seed, split, place) for place in range(self.sizes[name])]
+        scenes = [stock.draw(self.seed, split, place) for place in range(self.sizes[name])]
         images, boxes, labels = map(list, zip(*scenes, strict=True)) if scenes else ([], [], [])
         empty = torch.zeros(0, 3, self.size, self.size, dtype=torch.uint8)
         ids = [f"{name} scene {place + 1}" for place in range(len(scenes))]

@@ -25,7 +25,7 @@ class SyntheticCustomers(CustomerData):
         strength: how much the table tells of who leaves; 2 squares the odds of 1.
         treatment: whether a half, drawn by lot, has had an offer; ``stayed`` is then positive,
             and what the offer adds to each chance is known (``truth(split).uplift``).
-        data_seed: of the sequence.
+        seed: of the sequence.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class SyntheticCustomers(CustomerData):
         prevalence: float = 0.2,
         strength: float = 1.0,
         treatment: bool = False,
-        data_seed: int = 0,
+        seed: int = 0,
     ) -> None:
         if not 0 < prevalence < 1:
             raise DataError(f"data.prevalence is {prevalence}; expected a share between 0 and 1.")
@@ -49,7 +49,7 @@ class SyntheticCustomers(CustomerData):
         )
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
         self.prevalence, self.strength = prevalence, strength
-        self.offer, self.data_seed = treatment, data_seed
+        self.offer, self.seed = treatment, seed
         self.truth = cache(self._truth)
 
     @cached_property
@@ -64,7 +64,7 @@ class SyntheticCustomers(CustomerData):
     def fingerprint(self) -> str:
         """The generator's arguments say it all."""
         number = self.sizes["train"]
-        drawn = f"{self.data_seed}-{self.prevalence}-{self.strength}-{self.offer}"
+        drawn = f"{self.seed}-{self.prevalence}-{self.strength}-{self.offer}"
         return f"synthetic_customers-{drawn}-{number}"
 
     def _uplift(self, name: str) -> np.ndarray:
@@ -79,7 +79,7 @@ class SyntheticCustomers(CustomerData):
             raise DataError(f"The data have no {name} split (found: {some(found)}).")
         return make_customers(
             places(self.sizes, name),
-            seed=self.data_seed,
+            seed=self.seed,
             prevalence=self.prevalence,
             strength=self.strength,
             offer=self.offer,

@@ -23,7 +23,7 @@ class SyntheticFaces(ImageData):
         target: ``emotion``, one of seven, or ``smile``, posed or genuine, of those who smile.
         num_train, num_validation, num_test: faces drawn for each split.
         label_noise: share of emotions that are mislabelled, in every split.
-        data_seed: of the sequence.
+        seed: of the sequence.
         size: side of a face in pixels.
         scores: see `marketorch.data.images.source.ImageData`.
         on_bad: the same, of photos to predict on.
@@ -37,7 +37,7 @@ class SyntheticFaces(ImageData):
         num_validation: int = 2_000,
         num_test: int = 2_000,
         label_noise: float = 0.04,
-        data_seed: int = 0,
+        seed: int = 0,
         size: int = 48,
         scores: dict[str, dict[str, float]] | None = None,
         on_bad: str = "error",
@@ -53,7 +53,7 @@ class SyntheticFaces(ImageData):
             on_bad=on_bad,
         )
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
-        self.target, self.label_noise, self.data_seed = target, label_noise, data_seed
+        self.target, self.label_noise, self.seed = target, label_noise, seed
         self.drawn = cache(self._faces)
 
     @cached_property
@@ -93,7 +93,7 @@ class SyntheticFaces(ImageData):
             raise DataError(f"The data have no {name} split (found: {', '.join(self.sizes)}).")
         return generate_faces(
             self.sizes[name],
-            seed=self.data_seed,
+            seed=self.seed,
             start=places(self.sizes, name).start,
             size=self.size,
             label_noise=self.label_noise,
@@ -102,4 +102,4 @@ class SyntheticFaces(ImageData):
     def fingerprint(self) -> str:
         """The generator's arguments say it all."""
         noise, train = self.label_noise, self.sizes["train"]
-        return f"synthetic_faces-{self.target}-{self.data_seed}-{noise}-{train}-{self.size}"
+        return f"synthetic_faces-{self.target}-{self.seed}-{noise}-{train}-{self.size}"

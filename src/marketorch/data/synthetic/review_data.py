@@ -19,7 +19,7 @@ class SyntheticReviews:
     Args:
         num_train, num_validation, num_test: sizes of the splits.
         label_noise: share of labels that are flipped, in every split.
-        data_seed: of the sequence.
+        seed: of the sequence.
     """
 
     def __init__(
@@ -29,10 +29,10 @@ class SyntheticReviews:
         num_validation: int = 2_000,
         num_test: int = 2_000,
         label_noise: float = 0.04,
-        data_seed: int = 0,
+        seed: int = 0,
     ) -> None:
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
-        self.label_noise, self.data_seed = label_noise, data_seed
+        self.label_noise, self.seed = label_noise, seed
         self.drawn = cache(self._reviews)
 
     @cached_property
@@ -55,7 +55,7 @@ class SyntheticReviews:
     def _reviews(self, name: str) -> Reviews:
         return generate_reviews(
             self.sizes[name],
-            seed=self.data_seed,
+            seed=self.seed,
             label_noise=self.label_noise,
             start=places(self.sizes, name).start,
         )
@@ -71,4 +71,4 @@ class SyntheticReviews:
 
     def fingerprint(self) -> str:
         """The generator's arguments say it all."""
-        return f"synthetic_reviews-{self.data_seed}-{self.label_noise}-{self.sizes['train']}"
+        return f"synthetic_reviews-{self.seed}-{self.label_noise}-{self.sizes['train']}"

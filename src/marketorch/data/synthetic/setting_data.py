@@ -20,7 +20,7 @@ class SyntheticSettings(ImageData):
     Args:
         num_train, num_validation, num_test: pictures drawn for each split.
         label_noise: share of pictures that are mislabelled, in every split.
-        data_seed: of the sequence.
+        seed: of the sequence.
         size: side of a picture in pixels.
         fit: of photos to predict on, see `marketorch.data.images.source.ImageData`.
         on_bad: the same.
@@ -33,7 +33,7 @@ class SyntheticSettings(ImageData):
         num_validation: int = 2_000,
         num_test: int = 2_000,
         label_noise: float = 0.03,
-        data_seed: int = 0,
+        seed: int = 0,
         size: int = 64,
         fit: str = "crop",
         on_bad: str = "error",
@@ -42,7 +42,7 @@ class SyntheticSettings(ImageData):
             path="the synthetic settings", size=size, channels=3, fit=fit, on_bad=on_bad
         )
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
-        self.label_noise, self.data_seed = label_noise, data_seed
+        self.label_noise, self.seed = label_noise, seed
         self._drawn: dict[str, Settings] = {}
 
     @cached_property
@@ -71,7 +71,7 @@ class SyntheticSettings(ImageData):
         if name not in self._drawn:
             self._drawn[name] = generate_settings(
                 self.sizes[name],
-                seed=self.data_seed,
+                seed=self.seed,
                 start=places(self.sizes, name).start,
                 size=self.size,
                 label_noise=self.label_noise,
@@ -81,4 +81,4 @@ class SyntheticSettings(ImageData):
     def fingerprint(self) -> str:
         """The generator's arguments say it all."""
         noise, train = self.label_noise, self.sizes["train"]
-        return f"synthetic_settings-{self.data_seed}-{noise}-{train}-{self.size}"
+        return f"synthetic_settings-{self.seed}-{noise}-{train}-{self.size}"

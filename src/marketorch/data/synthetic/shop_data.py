@@ -17,7 +17,7 @@ class SyntheticShop(EventData):
 
     Args:
         num_users, num_items, events_per_user: size of the shop.
-        data_seed: of everything in it.
+        seed: of everything in it.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class SyntheticShop(EventData):
         num_users: int = 3_000,
         num_items: int = 500,
         events_per_user: float = 30.0,
-        data_seed: int = 0,
+        seed: int = 0,
     ) -> None:
         super().__init__(
             path="the synthetic shop",
@@ -34,7 +34,7 @@ class SyntheticShop(EventData):
             title="title",
             item_attributes=["category", "brand"],
             user_attributes=["segment", "region", "age_group"],
-            data_seed=data_seed,
+            seed=seed,
         )
         self.size = {
             "num_users": num_users,
@@ -45,7 +45,7 @@ class SyntheticShop(EventData):
     @cached_property
     def shop(self) -> Shop:
         """The whole shop, with the rules that made it."""
-        return make_shop(seed=self.data_seed, **self.size)  # type: ignore[arg-type]
+        return make_shop(seed=self.seed, **self.size)  # type: ignore[arg-type]
 
     @cached_property
     def schema(self) -> dict[str, Any]:

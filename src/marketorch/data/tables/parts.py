@@ -91,7 +91,7 @@ def limited(rows: np.ndarray, strata: np.ndarray, number: int | None, seed: int)
         return drawn(rows, strata, number, seed)
     except ValueError as error:
         raise DataError(
-            f"data.limit is {number}; cannot choose so many of {len(rows):,} training rows, "
+            f"data.num_train is {number}; cannot choose so many of {len(rows):,} training rows, "
             f"stratified: {error}"
         ) from error
 

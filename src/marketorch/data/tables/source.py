@@ -61,7 +61,7 @@ class CustomerData:
         split: column that says ``train``, ``validation`` or ``test``.
         validation_fraction, test_fraction: shares to cut from ``path`` where no file and no column
             gives the split; validation is cut from what test leaves.
-        split_seed: seed of that cut.
+        seed: seed of that cut.
         folds, fold: the test rows are the ``fold``-th (from 0) of so many stratified parts.
         group: column of which equal rows stay together, e.g. the customer of several rows.
         time: column to cut by: the latest rows test, the ones before them validate.
@@ -78,7 +78,7 @@ class CustomerData:
         min_count, max_levels: levels of a category in fewer training rows, or beyond so many, are
             one level, ``other``.
         class_names: from the file's classes to the names to print.
-        limit: train on so many rows, stratified.
+        num_train: train on so many rows, stratified; None: on all.
         leaks: ``warn`` of columns that tell the target by themselves, ``error`` or ``ignore``.
         on_bad: ``error``, or ``skip`` for rows without a class or of another length; what cannot
             be read in a column is then missing.
@@ -100,7 +100,7 @@ class CustomerData:
         split: str | None = None,
         validation_fraction: float = 0.1,
         test_fraction: float = 0.2,
-        split_seed: int = 0,
+        seed: int = 0,
         folds: int | None = None,
         fold: int = 0,
         group: str | None = None,
@@ -116,7 +116,7 @@ class CustomerData:
         min_count: int = 5,
         max_levels: int = 1000,
         class_names: dict[Any, str] | None = None,
-        limit: int | None = None,
+        num_train: int | None = None,
         leaks: str = "warn",
         on_bad: str = "error",
         encoding: str = "utf-8",
@@ -140,11 +140,11 @@ class CustomerData:
         self.positive, self.control = positive, control
         self.regrouping = groups_of(treatments)
         self.fractions = {"validation": validation_fraction, "test": test_fraction}
-        self.split_seed, self.folds, self.fold = split_seed, folds, fold
+        self.seed, self.folds, self.fold = seed, folds, fold
         self.reading = Reading(dict(columns or {}), min_count, max_levels)
         self.drop, self.words = list(drop), [str(word) for word in missing]
         self.class_names = {str(key): name for key, name in (class_names or {}).items()}
-        self.limit, self.leaks, self.on_bad = limit, leaks, on_bad
+        self.num_train, self.leaks, self.on_bad = num_train, leaks, on_bad
         self.encoding, self.hub_config = encoding, hub_config
         self._said: set[str] = set()
 
@@ -275,7 +275,7 @@ class CustomerData:
             parts = self._cut(whole)
             found = {name: np.flatnonzero(parts == part) for name, part in PARTS.items()}
             train, strata = found["train"], self._strata(whole)
-            found["train"] = limited(train, strata[train], self.limit, self.split_seed)
+            found["train"] = limited(train, strata[train], self.num_train, self.seed)
         except DataError as error:
             raise DataError(f"{self.paths[0]}: {error}") from error
         return {name: whole.select(rows) for name, rows in found.items() if len(rows)}
@@ -294,7 +294,7 @@ class CustomerData:
         return random_parts(
             self._strata(whole),
             shares,
-            self.split_seed,
+            self.seed,
             groups=groups,
             folds=self.folds,
             fold=self.fold,

@@ -55,7 +55,7 @@ class TextData(LabelledData):
         split: column that says ``train``, ``validation`` or ``test``.
         validation_fraction, test_fraction: shares to cut from ``path`` where no file and no
             column gives the split; a test share is cut only if neither file nor column does.
-        split_seed: seed of that cut.
+        seed: seed of that cut.
         block: neighbouring rows that stay together in that cut, for files whose neighbours belong
             together (reviews of one film, posts of one day).
         duplicates: ``drop`` or ``keep`` repeated texts before that cut; kept ones can be in two
@@ -86,7 +86,7 @@ class TextData(LabelledData):
         split: str | None = None,
         validation_fraction: float = 0.1,
         test_fraction: float = 0.2,
-        split_seed: int = 0,
+        seed: int = 0,
         block: int = 1,
         duplicates: str = "drop",
         clip: int | None = None,
@@ -105,7 +105,7 @@ class TextData(LabelledData):
             split=split,
             validation_fraction=validation_fraction,
             test_fraction=test_fraction,
-            split_seed=split_seed,
+            seed=seed,
             block=block,
             duplicates=duplicates,
             num_labelled=num_labelled,
