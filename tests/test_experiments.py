@@ -1,7 +1,7 @@
 """Every experiment in its tiny form (configs/tiny): what holds for one holds for all.
 
-A new experiment is tried here once its tiny form is written; where it reads files, `drawn_data`
-draws them.
+A new experiment is tried here once its tiny form is written; what it reads, a module of `drawn`
+draws.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from drawings import folder, squares
-from drawn_data import data_dir
+from drawn import data_dir
 from omegaconf import DictConfig
 from safetensors.torch import load_file
 from toy import Killed, differing, kill_after_saving

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -133,10 +136,10 @@ def test_the_example_of_the_readme_runs(
 def test_what_adding_adds_works(tmp_path: Path) -> None:
     """A copy of the project gets the files of the page, and then runs its commands."""
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("src", "configs", "scripts"):
+    for name in ("src", "configs", "scripts", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     files = NAMED.findall(ADDING)
-    assert len(files) == len(blocks(ADDING, "python") + blocks(ADDING, "yaml")) == 9
+    assert len(files) == len(blocks(ADDING, "python") + blocks(ADDING, "yaml")) == 11
     for name, body in files:
         assert not (tmp_path / name).exists(), f"{name} is there already: choose another name"
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -155,6 +158,12 @@ def test_what_adding_adds_works(tmp_path: Path) -> None:
     assert set(report["metrics"]) == {"mae", "r2"}
     report = json.loads((tmp_path / "runs/letters/report.json").read_text(encoding="utf-8"))
     assert report["data"]["classes"] == ["blame", "praise"]
+    tests = ["-q", "-k", "stars", "--bless", "tests/test_experiments.py"]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "src")}
+    command = [sys.executable, "-m", "pytest", *tests]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
     assert {run_dir.name for run_dir in (tmp_path / "runs").iterdir()} == {
         "average_words",
         "five_classes",
