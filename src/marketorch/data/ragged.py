@@ -81,3 +81,9 @@ def chosen(sequences: Ragged, rows: Tensor) -> Ragged:
     """The sequences where ``rows`` ``(num,)`` is True."""
     kept = torch.repeat_interleave(rows, sequences.lengths)
     return Ragged.packed(sequences.values[kept], sequences.lengths[rows])
+
+
+def pairs(sequences: Ragged) -> Tensor:
+    """One number for each (sequence, entry) ``(total,)`` int64."""
+    owners = torch.repeat_interleave(torch.arange(len(sequences)), sequences.lengths)
+    return owners << 32 | sequences.values.long()

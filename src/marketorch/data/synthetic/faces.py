@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from marketorch.data.synthetic.face_drawing import ACTION_UNITS, Traits, bump, draw_faces, ramp
+from marketorch.data.synthetic.face_canvas import bump, ramp
+from marketorch.data.synthetic.face_drawing import ACTION_UNITS, Traits, draw_faces
 from marketorch.engine.loading import derive_seed
 
 CLASSES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # as in FER2013

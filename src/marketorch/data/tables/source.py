@@ -18,7 +18,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from marketorch.console import say
 from marketorch.data.labelled import usable_rows
 from marketorch.data.reading import some
 from marketorch.data.tables.cells import distinct
@@ -37,6 +36,7 @@ from marketorch.data.tables.parts import (
 )
 from marketorch.data.tables.targets import (
     LabelColumn,
+    announce,
     classes,
     groups_of,
     regrouped,
@@ -44,8 +44,6 @@ from marketorch.data.tables.targets import (
     words,
 )
 from marketorch.errors import DataError
-
-PLURALS = {"number": "numbers", "category": "categories", "date": "dates", "boolean": "booleans"}
 
 
 class CustomerData:
@@ -167,7 +165,7 @@ class CustomerData:
             schema["positive"] = names[1]
         if self._treatments:
             schema["treatments"] = self._treatments.names
-        self._report(columns, dropped)
+        announce(columns, dropped, self.target, self._classes)
         report_leaks(train, columns, self.leaks)
         return schema
 
@@ -239,23 +237,6 @@ class CustomerData:
         if role:
             return f"data.{role}"
         return "data.drop" if any(fnmatchcase(name, pattern) for pattern in self.drop) else ""
-
-    def _report(self, columns: Sequence[Column], dropped: dict[str, str]) -> None:
-        """Says what the columns were taken for, what is left out and which class is positive."""
-        for kind, plural in PLURALS.items():
-            names = [column.name for column in columns if column.kind == kind]
-            if names:
-                say(f"{len(names)} {kind if len(names) == 1 else plural}: {some(names, 12)}.")
-        others = {name: why for name, why in dropped.items() if why != "data.target"}
-        if others:
-            say(f"Left out: {some((f'{name} ({why})' for name, why in others.items()), 12)}.")
-        names, counts = self._classes.names, self._classes.counts
-        if len(names) == 2:
-            say(
-                f"{self.target}={names[1]} is the positive class: {counts[1]:,} of {sum(counts):,} "
-                f"training rows ({counts[1] / sum(counts):.2%}); data.positive={names[0]} makes "
-                "it the other."
-            )
 
     # -- splits -------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from marketorch.data.labelled import label_name, numerically
 from marketorch.data.reading import some
 from marketorch.data.splits import UNLABELLED
 from marketorch.data.tables.cells import Distinct, distinct
-from marketorch.data.tables.columns import TRUTHS
+from marketorch.data.tables.columns import TRUTHS, Column
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.errors import DataError, closest
 
@@ -179,3 +179,26 @@ def _chosen(value: Any, names: Sequence[str], key: str, column: str) -> str:
             f"{closest(str(value), names)} Found: {some(names, 10)}."
         )
     return found[0]
+
+
+PLURALS = {"number": "numbers", "category": "categories", "date": "dates", "boolean": "booleans"}
+
+
+def announce(
+    columns: Sequence[Column], dropped: dict[str, str], target: str, labels: LabelColumn
+) -> None:
+    """Says what the columns were taken for, what is left out and which class is positive."""
+    for kind, plural in PLURALS.items():
+        names = [column.name for column in columns if column.kind == kind]
+        if names:
+            say(f"{len(names)} {kind if len(names) == 1 else plural}: {some(names, 12)}.")
+    others = {name: why for name, why in dropped.items() if why != "data.target"}
+    if others:
+        say(f"Left out: {some((f'{name} ({why})' for name, why in others.items()), 12)}.")
+    names, counts = labels.names, labels.counts
+    if len(names) == 2:
+        say(
+            f"{target}={names[1]} is the positive class: {counts[1]:,} of {sum(counts):,} "
+            f"training rows ({counts[1] / sum(counts):.2%}); data.positive={names[0]} makes "
+            "it the other."
+        )
