@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from marketorch.data.reading import some
 from marketorch.data.synthetic.customers import Customers, make_customers
-from marketorch.data.synthetic.sequence import places
+from marketorch.data.synthetic.generated import GeneratedSplits
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.data.tables.source import CustomerData
 from marketorch.errors import DataError
 from marketorch.metrics.uplift_curves import areas, count
 
 
-class SyntheticCustomers(CustomerData):
+class SyntheticCustomers(GeneratedSplits, CustomerData):
     """Splits of `make_customers`; each is a range of its own of one endless sequence.
 
     Args:
@@ -50,7 +50,6 @@ class SyntheticCustomers(CustomerData):
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
         self.prevalence, self.strength = prevalence, strength
         self.offer, self.seed = treatment, seed
-        self.truth = cache(self._truth)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -72,13 +71,18 @@ class SyntheticCustomers(CustomerData):
         assert uplift is not None
         return uplift
 
-    def _truth(self, name: str) -> Customers:
-        """A split with the chance and the uplift of each row."""
+    def truth(self, name: str) -> Customers:
+        """A split with the chance and the uplift of each row. DataError if it has no rows."""
         if not self.sizes.get(name):
             found = [name for name, size in self.sizes.items() if size]
             raise DataError(f"The data have no {name} split (found: {some(found)}).")
+        truth: Customers = self.generated(name)
+        return truth
+
+    def generate(self, places: range) -> Customers:
+        """Customers with their chances."""
         return make_customers(
-            places(self.sizes, name),
+            places,
             seed=self.seed,
             prevalence=self.prevalence,
             strength=self.strength,

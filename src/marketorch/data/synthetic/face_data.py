@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,13 +10,13 @@ import torch
 from marketorch.data.images.dataset import DecodedImages
 from marketorch.data.images.source import ImageData
 from marketorch.data.synthetic.faces import CLASSES, Faces, generate_faces
-from marketorch.data.synthetic.sequence import places
+from marketorch.data.synthetic.generated import GeneratedSplits
 from marketorch.errors import DataError
 
 SMILES = ["posed", "genuine"]
 
 
-class SyntheticFaces(ImageData):
+class SyntheticFaces(GeneratedSplits, ImageData):
     """Splits of `generate_faces`; each is a range of its own of one endless sequence.
 
     Args:
@@ -54,7 +54,6 @@ class SyntheticFaces(ImageData):
         )
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
         self.target, self.label_noise, self.seed = target, label_noise, seed
-        self.drawn = cache(self._faces)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -74,27 +73,26 @@ class SyntheticFaces(ImageData):
         if self.scores:
             schema["scores"] = self.scores
         if self.target == "emotion":
-            best = self.drawn("train").best_accuracy
+            best = self.generated("train").best_accuracy
             schema["best_reachable"] = {name: {"accuracy": best} for name in self.sizes}
         return schema
 
     def split(self, name: str) -> DecodedImages:
         """Draws ``train``, ``validation`` or ``test``."""
-        faces = self.drawn(name)
-        ids = places(self.sizes, name)
+        faces = self.generated(name)
+        ids = self.places(name)
         if self.target == "emotion":
             return DecodedImages(faces.images, faces.labels, ids=ids)
         smiling = (faces.smiles >= 0).nonzero()[:, 0]
         own = [ids[i] for i in smiling.tolist()]
         return DecodedImages(faces.images[smiling], faces.smiles[smiling], ids=own)
 
-    def _faces(self, name: str) -> Faces:
-        if name not in self.sizes:
-            raise DataError(f"The data have no {name} split (found: {', '.join(self.sizes)}).")
+    def generate(self, places: range) -> Faces:
+        """Faces with their emotions and smiles."""
         return generate_faces(
-            self.sizes[name],
+            len(places),
             seed=self.seed,
-            start=places(self.sizes, name).start,
+            start=places.start,
             size=self.size,
             label_noise=self.label_noise,
         )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import torch
 
+from marketorch.data.synthetic.generated import GeneratedSplits
 from marketorch.data.synthetic.reviews import Reviews, generate_reviews
-from marketorch.data.synthetic.sequence import places
 from marketorch.data.texts.source import TextDataset, mentioning, read_inputs
 
 
-class SyntheticReviews:
+class SyntheticReviews(GeneratedSplits):
     """Splits of `generate_reviews`; each is a range of its own of one endless sequence.
 
     Args:
@@ -33,12 +33,11 @@ class SyntheticReviews:
     ) -> None:
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
         self.label_noise, self.seed = label_noise, seed
-        self.drawn = cache(self._reviews)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
         """Classes, their counts, and the accuracy that label noise leaves reachable."""
-        reviews = self.drawn("train")
+        reviews = self.generated("train")
         counts = Counter(reviews.labels)
         return {
             "classes": list(reviews.class_names),
@@ -49,15 +48,13 @@ class SyntheticReviews:
 
     def split(self, name: str) -> TextDataset:
         """Generates ``train``, ``validation`` or ``test``."""
-        reviews = self.drawn(name)
-        return TextDataset(reviews.texts, torch.tensor(reviews.labels), places(self.sizes, name))
+        reviews = self.generated(name)
+        return TextDataset(reviews.texts, torch.tensor(reviews.labels), self.places(name))
 
-    def _reviews(self, name: str) -> Reviews:
+    def generate(self, places: range) -> Reviews:
+        """Reviews with their labels, some of which are flipped."""
         return generate_reviews(
-            self.sizes[name],
-            seed=self.seed,
-            label_noise=self.label_noise,
-            start=places(self.sizes, name).start,
+            len(places), seed=self.seed, label_noise=self.label_noise, start=places.start
         )
 
     def inputs(self, source: str, *, contains: str | None = None) -> TextDataset:

@@ -9,12 +9,11 @@ import torch
 
 from marketorch.data.images.dataset import DecodedImages
 from marketorch.data.images.source import ImageData
-from marketorch.data.synthetic.sequence import places
+from marketorch.data.synthetic.generated import GeneratedSplits
 from marketorch.data.synthetic.settings import CLASSES, Settings, generate_settings
-from marketorch.errors import DataError
 
 
-class SyntheticSettings(ImageData):
+class SyntheticSettings(GeneratedSplits, ImageData):
     """Splits of `generate_settings`; each is a range of its own of one endless sequence.
 
     Args:
@@ -43,12 +42,11 @@ class SyntheticSettings(ImageData):
         )
         self.sizes = {"train": num_train, "validation": num_validation, "test": num_test}
         self.label_noise, self.seed = label_noise, seed
-        self._drawn: dict[str, Settings] = {}
 
     @cached_property
     def schema(self) -> dict[str, Any]:
         """Classes, their counts, the images' form, and what label noise leaves reachable."""
-        train = self._settings("train")
+        train = self.generated("train")
         best = {"accuracy": train.best_accuracy}
         return {
             "classes": list(CLASSES),
@@ -62,21 +60,18 @@ class SyntheticSettings(ImageData):
 
     def split(self, name: str) -> DecodedImages:
         """Draws ``train``, ``validation`` or ``test``, once."""
-        settings = self._settings(name)
-        return DecodedImages(settings.images, settings.labels, ids=places(self.sizes, name))
+        settings = self.generated(name)
+        return DecodedImages(settings.images, settings.labels, ids=self.places(name))
 
-    def _settings(self, name: str) -> Settings:
-        if name not in self.sizes:
-            raise DataError(f"The data have no {name} split (found: {', '.join(self.sizes)}).")
-        if name not in self._drawn:
-            self._drawn[name] = generate_settings(
-                self.sizes[name],
-                seed=self.seed,
-                start=places(self.sizes, name).start,
-                size=self.size,
-                label_noise=self.label_noise,
-            )
-        return self._drawn[name]
+    def generate(self, places: range) -> Settings:
+        """Pictures with their settings."""
+        return generate_settings(
+            len(places),
+            seed=self.seed,
+            start=places.start,
+            size=self.size,
+            label_noise=self.label_noise,
+        )
 
     def fingerprint(self) -> str:
         """The generator's arguments say it all."""
