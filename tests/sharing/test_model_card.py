@@ -10,8 +10,8 @@ from conftest import ROOT
 
 from marketorch import compose
 from marketorch.config import plain
-from marketorch.sharing.card_texts import EMBEDDED, SOURCES, UNKNOWN
-from marketorch.sharing.model_card import files_of, model_card, sources_of
+from marketorch.sharing.card_texts import UNKNOWN
+from marketorch.sharing.model_card import files_of, generated, model_card, sources_of
 from marketorch.tasks.text_classification import TextClassification
 
 REPORT = {
@@ -120,12 +120,19 @@ def test_every_data_config_has_a_licence_or_asks_for_one(name: str) -> None:
     data = plain(compose(["~experiment", f"data={name}", "data_dir=data", *own(name)]).data)
     found = sources_of(data)
     if not files_of(data):
-        assert found == [EMBEDDED]
+        assert generated(found)
     elif any(file.startswith("data/") for file in files_of(data)):
         assert found
         assert UNKNOWN not in found
     else:
         assert found == [UNKNOWN]
+
+
+def test_what_is_said_of_data_holds_for_their_files_alone() -> None:
+    """A config that is pointed at other files says nothing of these."""
+    data = plain(compose(["experiment=sentiment_airline", "data.path=mine.csv"]).data)
+    assert sources_of(data) == [UNKNOWN]
+    assert "prohibits AI that infers emotions" in card("experiment=emotion").replace("\n", " ")
 
 
 def own(name: str) -> list[str]:
@@ -146,8 +153,8 @@ def test_all_that_the_model_has_learnt_from_is_named() -> None:
     text = card("experiment=logo_from_marks")
     assert "onlookers" not in text  # of faces that are mere backgrounds here
     assert "onlookers" in card("experiment=smile", "data=smiles")
-    for part in ("logo/brand_marks", "logo/flickrlogos27", "emotion/smiles"):
-        assert f"Data, {SOURCES[part].name}: {SOURCES[part].licence}" in text
+    for name in ("clean marks of brands", "FlickrLogos-27", "photographs of smiles"):
+        assert f"Data, {name}" in text
     assert "It started from `polarity_imdb`" in card("experiment=sentiment_sst2")
     encoder = card("experiment=sentiment", "model=pretrained_text", "model.name=anna/bert")
     assert "It started from `anna/bert`" in encoder

@@ -15,7 +15,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from marketorch.config.composition import plain
-from marketorch.config.targets import locate
+from marketorch.config.targets import ABOUT, locate
 from marketorch.errors import ConfigError, closest
 
 WORDS: dict[Any, tuple[str, tuple[type, ...]]] = {
@@ -78,7 +78,7 @@ def check(config: DictConfig) -> None:
         parameters = inspect.signature(target).parameters
         names = [n for n, p in parameters.items() if p.kind is not p.VAR_KEYWORD]
         for key in map(str, node):
-            if key.startswith("_") or key in names:
+            if key.startswith("_") or key in names or key == ABOUT:
                 continue
             raise ConfigError(
                 f"{path}.{key}: {node['_target_']} takes no argument '{key}'."

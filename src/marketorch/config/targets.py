@@ -17,6 +17,10 @@ BUILT = ("marketorch.tasks.", "marketorch.models.", "marketorch.data.", "marketo
 """Whose classes a config builds; besides these, the functions of `OPTIMIZERS`."""
 
 
+ABOUT = "about"
+"""The key of a node that describes what it builds, licences of data say; nothing is built of it."""
+
+
 def locate(target: str, path: str = "_target_") -> Callable[..., Any]:
     """Imports what ``_target_`` names.
 
@@ -78,7 +82,7 @@ def build(node: Any, **arguments: Any) -> Any:
     own = {
         key: build(value) if isinstance(value, dict) and "_target_" in value else value
         for key, value in values.items()
-        if not key.startswith("_")
+        if not key.startswith("_") and key != ABOUT
     }
     given = own | arguments
     return Waiting(target, **given) if values.get("_partial_") else target(**given)

@@ -10,54 +10,27 @@ FILES += ["marks", "distractors", "images", "validation", "test"]
 
 
 class Source(NamedTuple):
-    """Where data come from.
+    """Where data come from, as ``about`` of a data config says.
 
     Args:
         name: what they are called.
         licence: a sentence on how they may be used.
         limits: sentences on what they cannot show.
+        of: a part of the paths that are meant; None: the source reads no files.
+        shows_faces: whether faces are what the model reads.
     """
 
     name: str
     licence: str
     limits: tuple[str, ...] = ()
+    of: str | None = None
+    shows_faces: bool = False
 
 
-RESEARCH = "for research; ask its authors about anything else."
-BY = "CC BY 4.0: name its authors."
-CC0 = "CC0; the marks themselves are trademarks of their owners."
-EMBEDDED = Source(
-    "made up by marketorch",
-    "Apache 2.0, as the code that makes them.",
-    ("The data are made up: what is measured on them says nothing of real ones.",),
-)
 UNKNOWN = Source(
     "files of whoever trained it",
     "not known to marketorch. Check it yourself before you share the model, and say it here.",
 )
-REPORTED = "Labels are what onlookers or collectors said of a picture, and they often disagree."
-SOURCES = {
-    "emotion/fer2013": Source("FER2013", RESEARCH, (REPORTED,)),
-    "emotion/smiles": Source("photographs of smiles, genuine or posed", RESEARCH, (REPORTED,)),
-    "sentiment/sst2": Source("SST-2", RESEARCH, ("It has sentences of film reviews alone.",)),
-    "sentiment/imdb": Source("IMDB reviews", RESEARCH, ("It has film reviews alone.",)),
-    "sentiment/airline_tweets": Source(
-        "US airline tweets", "CC BY-NC-SA: no commercial use.", ("It has posts on airlines alone.",)
-    ),
-    "recommender/ml-": Source("MovieLens", "MovieLens' own terms, for research."),
-    "recommender/gowalla": Source("Gowalla check-ins", "not known; check it yourself."),
-    "tabular/telco_churn": Source("Telco churn (IBM)", "Apache 2.0."),
-    "tabular/bank_marketing": Source("Bank marketing (Moro, Cortez and Rita 2014)", BY),
-    "tabular/lead_scoring": Source("leads of X Education", "not known; check it yourself."),
-    "tabular/hillstrom": Source("Hillstrom's e-mail experiment (2008)", "free to use."),
-    "tabular/adult": Source(
-        "Adult (Becker and Kohavi 1996)", BY, ("It is of people in the United States in 1994.",)
-    ),
-    "logo/flickrlogos27": Source("FlickrLogos-27", RESEARCH),
-    "logo/brand_marks": Source("clean marks of brands", CC0),
-    "logo/distractor_marks": Source("other clean marks", CC0),
-}
-"""By a part of the paths at which the data configs of marketorch have them."""
 
 FACES = (
     "What a face shows is not what a person feels. A model knows neither the situation nor the "

@@ -12,13 +12,11 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from marketorch.config.targets import locate
+from marketorch.config.targets import ABOUT, locate
 from marketorch.console import format_number
 from marketorch.sharing.card_texts import (
-    EMBEDDED,
     FACES,
     FILES,
-    SOURCES,
     UNKNOWN,
     Source,
 )
@@ -101,18 +99,23 @@ def files_of(data: dict[str, Any]) -> list[str]:
 
 
 def sources_of(data: dict[str, Any]) -> list[Source]:
-    """What is known of where the data come from."""
-    files = files_of(data)
-    if not files and any(part in data["_target_"] for part in (".synthetic.", ".scenes.")):
-        return [EMBEDDED]
-    found = [s for part, s in SOURCES.items() if any(part in file for file in files)]
-    strange = [file for file in files if not any(part in file for part in SOURCES)]
+    """What is known of where the data come from: what ``about`` says of the files that are read."""
+    files, said = files_of(data), [Source(**own) for own in data.get(ABOUT) or []]
+    found = [own for own in said if own.of is None or any(own.of in file for file in files)]
+    known = [own.of for own in found if own.of]
+    strange = [file for file in files if not any(part in file for part in known)]
     return [*found, UNKNOWN] if strange or not found else found
 
 
 def shows_faces(data: dict[str, Any]) -> bool:
     """Whether faces are what the model reads."""
-    return named(data) == "SyntheticFaces" or data.get("find_faces", "never") != "never"
+    found = any(source.shows_faces for source in sources_of(data))
+    return found or data.get("find_faces", "never") != "never"
+
+
+def generated(sources: list[Source]) -> bool:
+    """Whether the data are made up by marketorch alone, of no files."""
+    return all(source.of is None and source is not UNKNOWN for source in sources)
 
 
 def overall(metrics: dict[str, Any]) -> dict[str, float]:
@@ -146,7 +149,7 @@ def header_of(
     ]
     return ModelCardData(
         library_name="marketorch",
-        license="apache-2.0" if sources == [EMBEDDED] else "other",
+        license="apache-2.0" if generated(sources) else "other",
         pipeline_tag=kind.tag,
         tags=["marketorch", named(config["task"]), named(config["model"])],
         model_name=config["name"],
@@ -184,8 +187,9 @@ def data_section(config: dict[str, Any], report: dict[str, Any], sources: list[S
     lines = [f"Source: {source.name}." for source in sources]
     lines += [f"{number:,} training examples{f': {shares}' if shares else ''}."] if number else []
     lines += [f"Fingerprint of the training data: `{report['data_fingerprint']}`."]
-    told = [f"{key}: {value}" for key, value in data.items() if value not in (None, [], {})]
-    return bullets(lines) + "\n\n```text\n" + "\n".join(told) + "\n```"
+    settings = {key: value for key, value in data.items() if key != ABOUT}
+    shown = [f"{key}: {v}" for key, v in settings.items() if v not in (None, [], {})]
+    return bullets(lines) + "\n\n```text\n" + "\n".join(shown) + "\n```"
 
 
 def measured_section(name: str, result: Result) -> str:
@@ -223,8 +227,9 @@ def limits(config: dict[str, Any], sources: list[Source]) -> Iterator[str]:
             "on data like the validation split. On others, measure again before you rely on it."
         )
     yield "It knows what its training data show, and fails where yours differ from them."
-    if sources != [EMBEDDED]:  # backgrounds and marks are not what examples are labelled by
-        sources = sources_of({"_target_": "", "path": config["data"].get("path")})
+    if not generated(sources):  # backgrounds and marks are not what examples are labelled by
+        data = config["data"]
+        sources = sources_of({"path": data.get("path"), ABOUT: data.get(ABOUT)})
     yield from (limit for source in sources for limit in source.limits)
 
 
@@ -236,7 +241,7 @@ def licences(config: dict[str, Any], sources: list[Source]) -> Iterator[str]:
     began = [start_of(config["model"])[1], config.get("pretrain"), config.get("init_from")]
     for origin in filter(None, began):
         yield f"It started from `{origin}`, whose data and licence count as well."
-    if sources != [EMBEDDED]:
+    if not generated(sources):
         yield "Weights may be bound by the licence of what they were learnt from."
 
 
