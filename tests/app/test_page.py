@@ -29,6 +29,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 
 from marketorch.app.uploads import FILE  # noqa: E402
 from marketorch.data.synthetic.posts import write_posts  # noqa: E402
+from marketorch.listening import SCHEMA_VERSION  # noqa: E402
 from marketorch.listening.report.brand_report import CAUTION  # noqa: E402
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -214,7 +215,7 @@ def test_a_photo_is_shown_with_what_was_found(
         see(tab, part)
     picture("photo")
     tab.get_by_text("The record as JSON").click()
-    see(tab, '"schema_version": 1')
+    see(tab, f'"schema_version": {SCHEMA_VERSION}')
     assert served.left() == []
     assert tab.locator(".note").filter(visible=True).count() == 1
 
