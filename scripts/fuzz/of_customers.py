@@ -94,7 +94,14 @@ def _options(rng: Generator) -> dict[str, Any]:
     ways: list[dict[str, Any]] = [
         *({}, {}, {"split": "part"}, {"time": "on"}, {"group": "who"}, {"folds": 3, "fold": 1}),
         *({"positive": token(rng)}, {"treatment": "part", "control": "test"}, {"ids": "who"}),
-        *({"outcome": "age"}, {"num_train": 5}, {"drop": ["*"]}, {"missing": [token(rng)]}),
+        *(
+            {"target": ["churned", "age"]},
+            {"columns": {"age": "number"}, "target": "age"},
+            {"target": None},
+            {"num_train": 5},
+            {"drop": ["*"]},
+            {"missing": [token(rng)]},
+        ),
         *({"min_count": 1, "max_levels": 2}, {"leaks": "error"}, {"test_fraction": 0.0}),
     ]
     name, kind = str(pick(rng, ["on", "who", "age", "city"])), str(pick(rng, KINDS))

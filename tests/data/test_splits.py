@@ -1,17 +1,22 @@
 """Cuts of a data set, and rows evenly chosen from it."""
 
+import numpy as np
 import pytest
 
-from marketorch.data.splits import evenly_spaced, stratified_cut
+from marketorch.data.cuts import TEST, TRAIN, VALIDATION, blocks_of, evenly_spaced, random_parts
+
+SHARES = {"test": 0.25, "validation": 0.2}
 
 
-@pytest.mark.parametrize("labels", [None, ["a"] * 100 + ["b"] * 100])
-def test_neighbours_of_a_block_stay_on_one_side(labels):
-    kept, cut = stratified_cut(range(200), labels, 0.25, block=5)
-    assert sorted(kept + cut) == list(range(200))
-    assert len(cut) == 50
-    for start in range(0, 200, 5):
-        assert len({row in set(cut) for row in range(start, start + 5)}) == 1
+@pytest.mark.parametrize("strata", [np.zeros(200, np.int64), np.arange(200) // 100])
+def test_neighbours_of_a_block_stay_together_in_every_cut(strata):
+    parts = random_parts(strata, SHARES, 0, groups=blocks_of(strata, 5))
+    assert (parts.reshape(-1, 5) == parts[::5, None]).all()
+    assert [int((parts == part).sum()) for part in (TEST, VALIDATION, TRAIN)] == [50, 30, 120]
+
+
+def test_blocks_are_of_one_class():
+    assert blocks_of(np.array([1, 1, 1, 0, 0, 1]), 2).tolist() == [0, 0, 1, 2, 2, 3]
 
 
 @pytest.mark.parametrize(

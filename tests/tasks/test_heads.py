@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.stats import lognorm, norm
 from torch import Tensor
 
-from marketorch.data.splits import UNLABELLED
+from marketorch.data.cuts import UNLABELLED
 from marketorch.tasks.heads import ClassHead, NumberHead
 
 

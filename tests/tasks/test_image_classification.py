@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from toy import Killed, differing, everything, fit, kill_after_saving
 
+from marketorch.data.cuts import UNLABELLED
 from marketorch.data.images.dataset import DecodedImages, ImageDataset
-from marketorch.data.splits import UNLABELLED
 from marketorch.engine.evaluation import predict_all
 from marketorch.engine.trainer import Trainer
 from marketorch.errors import ConfigError

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from toy import Killed, differing, everything, fit, kill_after_saving
 
-from marketorch.data.splits import UNLABELLED
+from marketorch.data.cuts import UNLABELLED
 from marketorch.data.tables.source import CustomerData
 from marketorch.engine.evaluation import evaluate, predict_all
 from marketorch.engine.trainer import Trainer

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import InitVar
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -42,7 +43,7 @@ def check_kinds(target: Callable[..., Any], values: Mapping[Any, Any], path: str
         path: of the node in the config.
     """
     try:
-        hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+        hints = _hints(target)
     except NameError:  # an annotation for readers only
         return
     for name, value in values.items():
@@ -53,6 +54,16 @@ def check_kinds(target: Callable[..., Any], values: Mapping[Any, Any], path: str
         if not any(_fits(get_origin(kind) or kind, value) for kind in kinds):
             expected = " or ".join(WORDS[get_origin(kind) or kind][0] for kind in kinds)
             raise ConfigError(f"{path}.{name} is {value!r:.60}; expected {expected}.")
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations of the arguments of a function, a class or a dataclass."""
+    if not inspect.isclass(target):
+        return get_type_hints(target)
+    if "__dataclass_fields__" not in vars(target):  # it may inherit from a dataclass
+        return get_type_hints(target.__init__)
+    hints = get_type_hints(target)  # by the module of each class that it inherits from
+    return {name: own.type if isinstance(own, InitVar) else own for name, own in hints.items()}
 
 
 def _fits(kind: Any, value: Any) -> bool:

@@ -1,37 +1,32 @@
-"""Labelled examples of any kind: their rows, their classes, and how they are split.
+"""Examples of any kind with a label or none: their rows, their classes, and what repeats.
 
-A reader of texts or of images says how a file is read (`LabelledData._read`) and by what repeats
-are told (`LabelledData.key`); all else is the same for both and stands here. Given files are taken
-as they are; one file alone is cut into a stratified, seeded train / validation / test split, after
-exact duplicates are dropped, so no example is in two splits.
+A reader of texts or of images says how a file is read (`ExampleData._read`) and by what repeats
+are known (`ExampleData.key`); all else is the same for both and stands here. Given files are taken
+as they are; one file alone is cut, after exact duplicates are dropped, so no example is in two
+splits.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Hashable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from marketorch.console import say
-from marketorch.data.reading import some
-from marketorch.data.splits import keep_labels, stratified_cut
+from marketorch.data.cuts import Words, keep_labels
+from marketorch.data.reading import label_name, listed, numerically, some
+from marketorch.data.splits import Splits
+from marketorch.data.tables.cells import Cells
+from marketorch.data.tables.columns import times_of
 from marketorch.errors import DataError, closest
-
-SPLITS = ("train", "validation", "test")
-SPELLINGS = {
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "dev": "validation",
-    "publictest": "validation",  # these two as Kaggle writes them in FER2013
-    "privatetest": "test",
-}
 
 
 @dataclass
@@ -42,82 +37,175 @@ class Examples:
         values: the texts, or where the images are.
         labels: as written; None where one is unknown.
         rows: numbers that count from 1, or names of files.
-        splits: what the split column says.
         votes: shares of all votes that the columns of classes got; with ``data.rejects`` less
             than one in sum.
+        roles: the columns that the cut reads, by role: ``split``, ``group`` or ``time``.
     """
 
     values: list[Any]
-    labels: list[str | None] | None
+    labels: list[Any] | None
     rows: list[Any]
-    splits: list[str] | None = None
-    votes: list[list[float]] | None = None
+    votes: list[Any] | None = None
+    roles: dict[str, list[Any]] = field(default_factory=dict)
 
-    def take(self, places: Sequence[int]) -> Examples:
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def select(self, places: Sequence[int] | np.ndarray) -> Examples:
         """Some of the rows, by place."""
-        columns: list[Any] = [getattr(self, field.name) for field in fields(self)]
-        picked: list[Any] = [None if c is None else [c[i] for i in places] for c in columns]
-        return Examples(*picked)
+
+        def of(column: list[Any]) -> list[Any]:
+            return [column[place] for place in places]
+
+        return Examples(
+            of(self.values),
+            None if self.labels is None else of(self.labels),
+            of(self.rows),
+            None if self.votes is None else of(self.votes),
+            {role: of(column) for role, column in self.roles.items()},
+        )
 
     @staticmethod
     def joined(parts: Sequence[Examples]) -> Examples:
         """The rows of several files, one after the other."""
+        first = parts[0]
+        if any(part.roles.keys() != first.roles.keys() for part in parts):
+            raise DataError("Some of the files of data.path say their splits, and others do not.")
 
-        def join(name: str) -> Any:
-            columns = [getattr(part, name) for part in parts]
-            return None if columns[0] is None else list(itertools.chain.from_iterable(columns))
+        def join(columns: Sequence[list[Any]]) -> list[Any]:
+            return list(itertools.chain.from_iterable(columns))
 
-        return Examples(*(join(field.name) for field in fields(Examples)))
+        return Examples(
+            join([part.values for part in parts]),
+            None if first.labels is None else join([part.labels or [] for part in parts]),
+            join([part.rows for part in parts]),
+            None if first.votes is None else join([part.votes or [] for part in parts]),
+            {role: join([part.roles[role] for part in parts]) for role in first.roles},
+        )
 
 
-class LabelledData:
-    """What the readers of labelled examples share; see `marketorch.data.texts.source.TextData`."""
+@dataclass(kw_only=True, eq=False, repr=False)
+class ExampleData(Splits[Examples]):
+    """Base of the readers of texts, images and photos with boxes, whose examples can repeat.
+
+    Args:
+        exclude: files whose examples (never their labels) must not be trained on.
+        duplicates: ``drop`` or ``keep`` repeated examples before the cut; kept ones can be in two
+            splits and flatter the result.
+        class_names: from the file's labels to the names to print, e.g. ``{0: negative}``.
+    """
+
+    exclude: Sequence[str] = ()
+    duplicates: str = "drop"
+    class_names: Mapping[Any, str] | None = None
 
     noun = "examples"
 
-    def __init__(
-        self,
-        *,
-        path: str | Sequence[str],
-        validation: str | None,
-        test: str | None,
-        exclude: Sequence[str],
-        label: str | None,
-        split: str | None,
-        validation_fraction: float,
-        test_fraction: float,
-        seed: int,
-        block: int,
-        duplicates: str,
-        num_labelled: int | None,
-        class_names: dict[Any, str] | None,
-        on_bad: str,
-    ) -> None:
-        if on_bad not in ("error", "skip"):
-            raise DataError(f"data.on_bad is '{on_bad}'; expected error or skip.")
-        if duplicates not in ("drop", "keep"):
-            raise DataError(f"data.duplicates is '{duplicates}'; expected drop or keep.")
-        self.paths = [path] if isinstance(path, str) else list(path)
-        self.files = {"validation": validation, "test": test}
-        self.excluded_files = list(exclude)
-        self.label, self.split_column = label, split
-        self.fractions = {"validation": validation_fraction, "test": test_fraction}
-        self.seed, self.num_labelled = seed, num_labelled
-        self.block, self.duplicates = block, duplicates
-        self.class_names = {str(key): name for key, name in (class_names or {}).items()}
-        self.on_bad = on_bad
+    def _prepare(self) -> None:
+        super()._prepare()
+        if self.duplicates not in ("drop", "keep"):
+            raise DataError(f"data.duplicates is '{self.duplicates}'; expected drop or keep.")
+        self.names = {str(key): name for key, name in (self.class_names or {}).items()}
 
     # -- what a reader brings -----------------------------------------------------------------
 
-    def _read(self, path: str, label: str | None) -> Examples:
-        """Reads a file; with ``label`` None, its values alone."""
+    def _read(self, path: str, *, labelled: bool = True) -> Examples:
+        """Reads a file, or its values alone."""
         raise NotImplementedError
 
     def key(self, value: Any) -> Hashable:
         """What two values have in common that are the same example."""
         return value
 
-    # -- classes ------------------------------------------------------------------------------
+    # -- rows ---------------------------------------------------------------------------------
+
+    def _whole(self) -> Examples:
+        parts = [self._read(path) for path in self.paths]
+        for role, column in self.cut_columns.items():
+            for path, part in zip(self.paths, parts, strict=True):
+                if role not in part.roles:
+                    raise DataError(f"{path} has no columns, so no '{column}' (data.{role}).")
+        whole = self._without_excluded(Examples.joined(parts))
+        if self.duplicates == "keep" or "split" in whole.roles:
+            return whole
+        return self._unique(whole)
+
+    def _given(self, path: str) -> Examples:
+        part = self._read(path)
+        known = set(map(self.key, self.part("train").values))
+        if seen := sum(self.key(value) in known for value in part.values):
+            name = next(name for name, file in self.files.items() if file == path)
+            say(
+                f"{seen:,} {self.noun} of the {name} split are in the training split too; "
+                f"data.exclude=[{path}] drops them there."
+            )
+        return part
+
+    def _without_excluded(self, whole: Examples) -> Examples:
+        forbidden: set[Hashable] = set()
+        for path in self.exclude:
+            forbidden.update(map(self.key, self._read(path, labelled=False).values))
+        kept = [i for i, value in enumerate(whole.values) if self.key(value) not in forbidden]
+        if dropped := len(whole) - len(kept):
+            say(f"{dropped:,} {self.noun} stand in data.exclude and were dropped.")
+        return whole.select(kept) if dropped else whole
+
+    def _unique(self, whole: Examples) -> Examples:
+        """Drops what stood before, so that nothing can be in two splits."""
+        first: dict[Hashable, int] = {}
+        for i, value in enumerate(whole.values):
+            first.setdefault(self.key(value), i)
+        if dropped := len(whole) - len(first):
+            say(
+                f"{dropped:,} of {len(whole):,} {self.noun} repeat an earlier one and were dropped."
+            )
+        return whole.select(sorted(first.values()))
+
+    # -- what the cut reads -------------------------------------------------------------------
+
+    def _roles(self, table: pa.Table, path: str) -> dict[str, list[Any]]:
+        """The columns of a table that the cut reads; a file that is a split needs none."""
+        columns = self.cut_columns if path in self.paths else {}
+        return {role: listed(table, name, f"data.{role}", path) for role, name in columns.items()}
+
+    def _blank(self, roles: Mapping[str, list[Any]]) -> dict[int, str]:
+        """Why rows cannot be placed, by place."""
+        return {
+            place: f"'{self.cut_columns.get(role, role)}' (data.{role}) is empty"
+            for role, column in roles.items()
+            for place, value in enumerate(column)
+            if value is None or not str(value).strip()
+        }
+
+    def _strata(self, rows: Examples) -> Words:
+        return _words_of(rows.labels or [""] * len(rows))
+
+    def _words(self, rows: Examples, role: str) -> Words | None:
+        return _words_of(rows.roles[role]) if role in rows.roles else None
+
+    def _times(self, rows: Examples) -> np.ndarray:
+        values = pa.chunked_array([pa.array(rows.roles["time"])])
+        name = self.cut_columns["time"]
+        return times_of(Cells(values, name, lambda i: f"row {rows.rows[i]}"))
+
+
+def _words_of(values: Sequence[Any]) -> Words:
+    names, codes = np.unique([label_name(value).strip() for value in values], return_inverse=True)
+    return names.tolist(), codes
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LabelledData(ExampleData):
+    """Base of the readers whose examples have one label each.
+
+    Args:
+        label: column of the labels; ``null`` reads examples alone.
+        num_labelled: keep so many labels of the training split (stratified); the rest of it is
+            unlabelled.
+    """
+
+    label: str | None = "label"
+    num_labelled: int | None = None
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -126,7 +214,7 @@ class LabelledData:
         Raises:
             DataError: there is one class only.
         """
-        part = self._parts["train"]
+        part = self.part("train")
         if part.labels is None:
             return {"classes": [], "num_examples": len(part.values)}
         counts = Counter(label for label in part.labels if label is not None)
@@ -137,7 +225,7 @@ class LabelledData:
                 "a classifier needs two."
             )
         return {
-            "classes": [self.class_names.get(name, name) for name in classes],
+            "classes": [self.names.get(name, name) for name in classes],
             "raw_classes": classes,
             "class_counts": [counts[name] for name in classes],
             "num_examples": len(part.labels),
@@ -169,134 +257,3 @@ class LabelledData:
         if split == "train" and self.num_labelled:
             numbers = keep_labels(numbers, self.num_labelled, self.seed)
         return numbers
-
-    # -- splits -------------------------------------------------------------------------------
-
-    def _part(self, name: str) -> Examples:
-        if self.files.get(name) and name not in self._parts:
-            self._parts[name] = self._read(str(self.files[name]), self.label)
-            self._report_repeats(name)
-        if name not in self._parts:
-            raise DataError(f"The data have no {name} split (found: {some(self._parts)}).")
-        return self._parts[name]
-
-    @cached_property
-    def _parts(self) -> dict[str, Examples]:
-        """The splits that ``path`` alone gives; files of their own are read when asked for."""
-        parts = [self._read(path, self.label) for path in self.paths]
-        whole = self._without_excluded(Examples.joined(parts))
-        if whole.splits is not None:
-            return self._by_column(whole)
-        return self._cut(whole if self.duplicates == "keep" else self._unique(whole))
-
-    def _without_excluded(self, whole: Examples) -> Examples:
-        forbidden: set[Hashable] = set()
-        for path in self.excluded_files:
-            forbidden.update(map(self.key, self._read(path, None).values))
-        allowed = self._without(whole, forbidden) if forbidden else whole
-        dropped = len(whole.values) - len(allowed.values)
-        if dropped:
-            say(f"{dropped:,} {self.noun} stand in data.exclude and were dropped.")
-        return allowed
-
-    def _without(self, whole: Examples, forbidden: Collection[Hashable]) -> Examples:
-        kept = [i for i, value in enumerate(whole.values) if self.key(value) not in forbidden]
-        return whole.take(kept)
-
-    def _unique(self, whole: Examples) -> Examples:
-        """Drops what stood before, so that nothing can be in two splits."""
-        first: dict[Hashable, int] = {}
-        for i, value in enumerate(whole.values):
-            first.setdefault(self.key(value), i)
-        total = len(whole.values)
-        if len(first) < total:
-            dropped = total - len(first)
-            say(f"{dropped:,} of {total:,} {self.noun} repeat an earlier one and were dropped.")
-        return whole.take(sorted(first.values()))
-
-    def _report_repeats(self, name: str) -> None:
-        """Says how many examples of a split with a file of its own were trained on."""
-        known = set(map(self.key, self._parts["train"].values))
-        seen = sum(self.key(value) in known for value in self._parts[name].values)
-        if seen:
-            say(
-                f"{seen:,} {self.noun} of the {name} split are in the training split too; "
-                f"data.exclude=[{self.files[name]}] drops them there."
-            )
-
-    def _by_column(self, whole: Examples) -> dict[str, Examples]:
-        groups: dict[str, list[int]] = {}
-        for i, name in enumerate(whole.splits or []):
-            groups.setdefault(split_name(name), []).append(i)
-        if "train" not in groups:
-            raise DataError(
-                f"{self.paths[0]}: column '{self.split_column}' has no 'train' rows; "
-                f"found {some(groups)}."
-            )
-        return {name: whole.take(rows) for name, rows in groups.items()}
-
-    def _cut(self, whole: Examples) -> dict[str, Examples]:
-        """Stratified cuts for the splits that have no file; the rest is for training."""
-        rest, parts = list(range(len(whole.values))), {}
-        own_file = [name for name, file in self.files.items() if file]
-        for name in ("test", "validation"):
-            if name in own_file or not self.fractions[name]:
-                continue
-            labels = None if whole.labels is None else [str(whole.labels[i]) for i in rest]
-            try:
-                rest, taken = stratified_cut(
-                    rest, labels, self.fractions[name], block=self.block, seed=self.seed
-                )
-            except ValueError as error:
-                counts = dict(Counter(labels or []))
-                raise DataError(
-                    f"{self.paths[0]}: cannot cut a stratified {name} split from "
-                    f"{len(rest)} examples with classes {counts}: {error} Merge or drop the rarest "
-                    "class, add examples of it, or change the share."
-                ) from error
-            parts[name] = whole.take(sorted(taken))
-        return parts | {"train": whole.take(sorted(rest))}
-
-
-def usable_rows(
-    bad: dict[int, str], total: int, path: str, on_bad: str, rows: Sequence[Any] | None = None
-) -> list[int]:
-    """The rows that are not bad; reports the bad ones, or refuses them where ``on_bad`` says so.
-
-    Args:
-        bad: reasons by place.
-        rows: names of the rows; None: they are numbered.
-
-    Raises:
-        DataError: a row is bad and ``on_bad`` is error, or all are.
-    """
-    if bad:
-        named = (f"row {i + 1}" if rows is None else str(rows[i]) for i in bad)
-        if list(rows or []) == [path] and on_bad == "error":  # a file that stands for itself
-            raise DataError(f"{path} {bad[0]}.")
-        reasons = some(f"{name} ({why})" for name, why in zip(named, bad.values(), strict=True))
-        message = f"{path}: {len(bad):,} of {total:,} rows are bad: {reasons}."
-        if on_bad == "error":
-            raise DataError(f"{message} Mend them, or drop them with data.on_bad=skip.")
-        say(f"{message} Skipped (data.on_bad=skip).")
-    if len(bad) == total:
-        raise DataError(f"{path} has no usable row: all {total:,} are bad.")
-    return [i for i in range(total) if i not in bad]
-
-
-def split_name(name: str) -> str:
-    """The split that a file's word for it means; any other word as it is."""
-    return SPELLINGS.get(name.lower(), name.lower() if name.lower() in SPLITS else name)
-
-
-def label_name(label: object) -> str:
-    """A label as text; 1.0 and True read as the whole numbers they stand for."""
-    if isinstance(label, (bool, float)) and float(label).is_integer():
-        return str(int(label))
-    return str(label)
-
-
-def numerically(name: str) -> tuple[float, str]:
-    """Sorts whole numbers by value and before words."""
-    whole = name.removeprefix("-").isdecimal()  # "²" is a digit, but no number
-    return (float(name), "") if whole else (float("inf"), name)

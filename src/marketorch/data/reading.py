@@ -6,12 +6,13 @@ import codecs
 import difflib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from marketorch.console import say
 from marketorch.errors import DataError, closest
 
 # An empty field is null; the words NA, None and null are words.
@@ -172,3 +173,42 @@ def some(items: Iterable[Any], limit: int = 5) -> str:
     listed = list(items)
     more = f" and {len(listed) - limit:,} more" if len(listed) > limit else ""
     return ", ".join(map(str, listed[:limit])) + more
+
+
+def usable_rows(
+    bad: dict[int, str], total: int, path: str, on_bad: str, rows: Sequence[Any] | None = None
+) -> list[int]:
+    """The rows that are not bad; reports the bad ones, or refuses them where ``on_bad`` says so.
+
+    Args:
+        bad: reasons by place.
+        rows: names of the rows; None: they are numbered.
+
+    Raises:
+        DataError: a row is bad and ``on_bad`` is error, or all are.
+    """
+    if bad:
+        named = (f"row {i + 1}" if rows is None else str(rows[i]) for i in bad)
+        if list(rows or []) == [path] and on_bad == "error":  # a file that stands for itself
+            raise DataError(f"{path} {bad[0]}.")
+        reasons = some(f"{name} ({why})" for name, why in zip(named, bad.values(), strict=True))
+        message = f"{path}: {len(bad):,} of {total:,} rows are bad: {reasons}."
+        if on_bad == "error":
+            raise DataError(f"{message} Mend them, or drop them with data.on_bad=skip.")
+        say(f"{message} Skipped (data.on_bad=skip).")
+    if len(bad) == total:
+        raise DataError(f"{path} has no usable row: all {total:,} are bad.")
+    return [i for i in range(total) if i not in bad]
+
+
+def label_name(label: object) -> str:
+    """A label as text; 1.0 and True read as the whole numbers they stand for."""
+    if isinstance(label, (bool, float)) and float(label).is_integer():
+        return str(int(label))
+    return str(label)
+
+
+def numerically(name: str) -> tuple[float, str]:
+    """Sorts whole numbers by value and before words."""
+    whole = name.removeprefix("-").isdecimal()  # "²" is a digit, but no number
+    return (float(name), "") if whole else (float("inf"), name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from marketorch.data.splits import UNLABELLED
+from marketorch.data.cuts import UNLABELLED
 from marketorch.engine.task import Batch, Predictions, Row, Task
 from marketorch.errors import DataError
 from marketorch.figures import plots
@@ -52,7 +52,9 @@ class Classification(Task):
         self.schema = schema
         self.classes: list[str] = schema["classes"]
         if len(self.classes) < 2:
-            raise DataError(f"{self.name} needs labels: set data.label to their column.")
+            raise DataError(
+                f"{self.name} needs one column of classes: set data.label, of a table data.target."
+            )
         self.model: Any = model()
         self.calibration = calibration
         number = members or int(getattr(self.model, "num_members", 1))

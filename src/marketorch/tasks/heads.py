@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, distributions, nn
 
-from marketorch.data.splits import UNLABELLED
+from marketorch.data.cuts import UNLABELLED
 
 OUTPUTS = {"normal": 2, "lognormal": 2, "zero_lognormal": 3}  # of a model, by distribution
 PULL = 1e-4  # to equal weights and no bias: keeps them finite where a sample can be separated

@@ -15,9 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from marketorch.data.cuts import UNLABELLED, evenly_spaced
 from marketorch.data.images.augmentation import Augmentation
 from marketorch.data.images.dataset import DecodedImages, ImageDataset
-from marketorch.data.splits import UNLABELLED, evenly_spaced
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError
 from marketorch.figures import plots

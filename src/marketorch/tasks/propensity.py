@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from marketorch.data.splits import UNLABELLED
+from marketorch.data.cuts import UNLABELLED
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError

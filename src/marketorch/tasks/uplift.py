@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from marketorch.console import say
-from marketorch.data.splits import UNLABELLED
+from marketorch.data.cuts import UNLABELLED
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError, DataError
@@ -212,6 +212,6 @@ def usable_treatments(schema: dict[str, Any]) -> list[str]:
     if len(classes) != 2:
         raise DataError(
             f"task=uplift needs a target of two classes; found {len(classes)}: "
-            f"{', '.join(classes[:10])}."
+            f"{', '.join(classes[:10]) or 'set data.target to one column'}."
         )
     return names

@@ -657,8 +657,10 @@ def test_too_few_photos_are_cut_at_random(
 ) -> None:
     source = data(coco(tmp_path, [[("cat", [0, 0, 5, 5])], [("dog", [0, 0, 5, 5])]] * 2))
     assert len(source.split("train")) == 2
-    assert "too few photos to cut a test split by class; it is random." in capsys.readouterr().out
-    with pytest.raises(DataError, match="cannot cut a test split from 1 photos"):
+    assert (
+        "4 rows are too few to be cut by class: 1 are drawn at random." in capsys.readouterr().out
+    )
+    with pytest.raises(DataError, match="cannot cut a stratified test split from 1 rows"):
         data(coco(tmp_path / "one", DRAWN[:1])).split("train")
 
 

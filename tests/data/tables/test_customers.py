@@ -260,8 +260,7 @@ def test_a_class_that_training_never_saw(tmp_path: Path) -> None:
 
 def mailed(path: Path, names: Sequence[Any] = ("none", "a", "b"), **options: Any) -> CustomerData:
     rows = [row | {"mail": names[i % len(names)]} for i, row in enumerate(customers(60))]
-    rows = [row | {"spent": "" if i % 2 else f"€ {i}"} for i, row in enumerate(rows)]
-    return source(path, rows, treatment="mail", outcome="spent", **WHOLE, **options)
+    return source(path, rows, treatment="mail", **WHOLE, **options)
 
 
 def test_treatments_are_numbered_and_no_input(tmp_path: Path) -> None:
@@ -270,15 +269,12 @@ def test_treatments_are_numbered_and_no_input(tmp_path: Path) -> None:
     assert data.schema["treatments"] == ["none", "a", "b"]
     assert train.treatment is not None
     assert train.treatment.tolist() == [0, 1, 2] * 20
-    assert train.outcome is not None
-    assert train.outcome[:3].tolist() == pytest.approx([0, float("nan"), 2], nan_ok=True)
     assert data.schema["dropped"]["mail"] == "data.treatment"
-    assert data.schema["dropped"]["spent"] == "data.outcome"
     some = train.select([4, 2])
     assert some.treatment is not None
     assert some.treatment.tolist() == [1, 2]
     batch = TableEncoder(data.schema["columns"]).encode(some, raw=True).__getitems__([1])
-    assert set(batch) == {"numbers", "categories", "index", "labels", "treatment", "outcome"}
+    assert set(batch) == {"numbers", "categories", "index", "labels", "treatment"}
 
 
 @pytest.mark.parametrize("names", [(0, 1), ("no", "yes")])
@@ -661,7 +657,7 @@ def test_parquet_whose_text_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_a_target_without_text_is_refused(tmp_path: Path) -> None:
     data = parquet(tmp_path / "d.parquet", a=pa.array([b"\xff"] * 100))
-    data.target = data.roles["target"] = "a"
+    data.targets = ["a"]
     message = refused(data)
     assert message.endswith("d.parquet, row 1: column 'a' holds binary, which has no plain text.")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,6 +55,7 @@ class AnnotatedPhoto:
         shares: the boxes are in shares of the photo's width and height, not in pixels.
         fault: why the photo cannot be used, if that is known before it is looked at.
         image: the photo in its square ``(3, S, S)``, if it has been decoded.
+        about: what else is said of the photo, by the name of the column or entry.
     """
 
     source: Path | bytes
@@ -64,6 +65,7 @@ class AnnotatedPhoto:
     shares: bool = False
     fault: str = ""
     image: Tensor | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -21,8 +21,7 @@ from marketorch.data.boxes.annotations import (
     read_text,
 )
 from marketorch.data.boxes.dataset import Size
-from marketorch.data.labelled import label_name
-from marketorch.data.reading import some
+from marketorch.data.reading import label_name, some
 from marketorch.errors import DataError, closest
 
 PARTS = ("images", "annotations", "categories")
@@ -128,7 +127,7 @@ def _photos(files: dict[Any, Entry], path: Path, images: Path | None) -> dict[An
             )
     root = _root(path, images, list(owner))
     return {
-        number: AnnotatedPhoto(root / name, name, [], _size(files[number]))
+        number: AnnotatedPhoto(root / name, name, [], _size(files[number]), about=files[number])
         for name, number in owner.items()
     }
 

@@ -11,8 +11,9 @@ from marketorch.data.boxes.coco import read_coco
 from marketorch.data.boxes.hub import METADATA, read_object_table
 from marketorch.data.boxes.voc import read_voc
 from marketorch.data.boxes.yolo import YAML, label_folder, read_yolo, yolo_splits
-from marketorch.data.labelled import SPLITS, split_name
+from marketorch.data.cuts import split_name
 from marketorch.data.reading import some
+from marketorch.data.splits import SPLITS
 from marketorch.errors import DataError
 
 KINDS = ("auto", "coco", "voc", "yolo", "hub")

@@ -8,6 +8,7 @@ photos has its table in ``metadata.jsonl`` or ``metadata.parquet``.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,7 @@ from marketorch.data.boxes.annotations import (
 )
 from marketorch.data.boxes.dataset import Size
 from marketorch.data.images.decoding import pictures
-from marketorch.data.labelled import label_name
-from marketorch.data.reading import listed, read_table
+from marketorch.data.reading import label_name, listed, read_table
 from marketorch.errors import DataError
 
 METADATA = ("metadata.jsonl", "metadata.parquet")
@@ -38,6 +38,7 @@ def read_object_table(
     *,
     image: str = "image",
     objects: str = "objects",
+    columns: Sequence[str] = (),
     encoding: str = "utf-8",
     hub_config: str | None = None,
 ) -> Annotations:
@@ -48,6 +49,7 @@ def read_object_table(
         images: folder that file names are relative to; None: that of the table.
         image: column with the photos; where there is none, ``file_name`` names them.
         objects: column with the boxes.
+        columns: others, to be kept with each photo.
         encoding, hub_config: see `marketorch.data.reading.read_table`.
 
     Raises:
@@ -63,8 +65,10 @@ def read_object_table(
     found = Annotations([], names or [])
     sources = pictures(photos, str(images / "table") if images else path)
     sizes = _sizes(table)
+    about = {name: listed(table, name, "data.split, group or time", path) for name in columns}
     for number, (source, row) in enumerate(zip(sources, rows, strict=True), start=1):
         photo = AnnotatedPhoto(source, _name(source, number), [], sizes[number - 1])
+        photo.about = {name: values[number - 1] for name, values in about.items()}
         if not isinstance(source, (Path, bytes)):
             photo.fault = f"its photo is {source!r:.40}; expected a file name or an encoded picture"
         try:

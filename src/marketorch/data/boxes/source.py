@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,100 +29,66 @@ from marketorch.data.boxes.dataset import (
 )
 from marketorch.data.boxes.formats import KINDS, read_annotations, splits_in
 from marketorch.data.boxes.reader import PhotoReader
+from marketorch.data.cuts import Words
 from marketorch.data.images.decoding import content_of
-from marketorch.data.labelled import Examples, LabelledData, usable_rows
-from marketorch.data.reading import some
-from marketorch.data.splits import stratified_cut
+from marketorch.data.labelled import ExampleData, Examples
+from marketorch.data.reading import some, usable_rows
 from marketorch.errors import DataError, closest
 
 
-class DetectionData(PhotoReader, LabelledData):
+@dataclass(kw_only=True, eq=False, repr=False)
+class DetectionData(PhotoReader, ExampleData):
     """Photos with boxes.
 
+    A folder or a YAML file that holds splits gives those that have no path of their own. In a cut
+    a photo counts as one of its rarest class. Columns (``split``, ``group``, ``time``) are those of
+    a table, or the entries of COCO's images, e.g. ``date_captured``.
+
+        >>> train = DetectionData(path="instances.json", images="photos", size=320).split("train")
+        >>> train[0]["images"].shape, train[0]["boxes"].shape  # (3, 320, 320), (n, 4)
+
     Args:
-        path: file(s), folder or hub id with the annotations to train on, or with all of them. A
-            folder or a YAML file that holds splits gives those that have no path of their own.
         images: folder with the photos, where it is not the one that the format has.
-        format: ``coco``, ``voc``, ``yolo`` or ``hub``; ``auto`` tells them by the files.
+        format: ``coco``, ``voc``, ``yolo`` or ``hub``; ``auto`` finds it by the files.
         image, objects: columns of a table, see `marketorch.data.boxes.hub`.
-        validation, test: annotations of their own for these splits, if there are any.
-        exclude: annotations whose photos must not be trained on.
-        validation_fraction, test_fraction, seed: of the cut where nothing gives the split;
-            a photo counts as one of its rarest class.
-        duplicates: ``drop`` or ``keep`` repeated photos before that cut.
         classes: the classes to find, by the names to print, in this order; None: all that there
             are. Boxes of others are left out, their photos stay.
-        class_names: from the annotations' classes to the names to print.
         size: side S in pixels of the square that the model reads, see
             `marketorch.data.boxes.dataset`.
         min_box: boxes with a shorter side, in pixels of the input, are not trained on.
         memory_gib: largest size of a split that is kept decoded.
         video_every: seconds from one frame of a video to predict on to the next.
-        on_bad: ``error`` or ``skip`` for photos that cannot be read and boxes that cannot be.
-        encoding: of tables that are text.
-        hub_config: configuration name of a hub data set.
+
+    The other arguments are those of `marketorch.data.splits.Splits` and
+    `marketorch.data.labelled.ExampleData`.
 
     Raises:
         DataError: on reading, with the file and the box, what was found and expected.
     """
 
-    noun = "photos"
+    images: str | None = None
+    format: str = "auto"
+    image: str = "image"
+    objects: str = "objects"
+    classes: Sequence[str] | None = None
+    size: int = 320
+    min_box: float = 1.0
+    memory_gib: float = 2.0
+    video_every: float = 1.0
 
-    def __init__(
-        self,
-        *,
-        path: str | Sequence[str],
-        images: str | None = None,
-        format: str = "auto",
-        image: str = "image",
-        objects: str = "objects",
-        validation: str | None = None,
-        test: str | None = None,
-        exclude: Sequence[str] = (),
-        validation_fraction: float = 0.1,
-        test_fraction: float = 0.2,
-        seed: int = 0,
-        duplicates: str = "drop",
-        classes: Sequence[str] | None = None,
-        class_names: dict[Any, str] | None = None,
-        size: int = 320,
-        min_box: float = 1.0,
-        memory_gib: float = 2.0,
-        video_every: float = 1.0,
-        on_bad: str = "error",
-        encoding: str = "utf-8",
-        hub_config: str | None = None,
-    ) -> None:
-        super().__init__(
-            path=path,
-            validation=validation,
-            test=test,
-            exclude=exclude,
-            label=objects,
-            split=None,
-            validation_fraction=validation_fraction,
-            test_fraction=test_fraction,
-            seed=seed,
-            block=1,
-            duplicates=duplicates,
-            num_labelled=None,
-            class_names=class_names,
-            on_bad=on_bad,
-        )
-        if format not in KINDS:
-            expected = ", ".join(KINDS)
-            raise DataError(f"data.format is '{format}'; expected one of {expected}.")
-        for key, value in {"size": size, "video_every": video_every}.items():
+    noun = "photos"
+    lenient = True
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        if self.format not in KINDS:
+            raise DataError(f"data.format is '{self.format}'; expected one of {', '.join(KINDS)}.")
+        for key, value in {"size": self.size, "video_every": self.video_every}.items():
             if not value > 0:
                 raise DataError(f"data.{key} is {value}; expected more than 0.")
-        if classes and len(set(classes)) < len(classes):
-            raise DataError(f"data.classes names a class twice: {', '.join(classes)}.")
-        self.images, self.format = images, format
-        self.table: dict[str, Any] = {"image": image, "objects": objects}
-        self.table |= {"encoding": encoding, "hub_config": hub_config}
-        self.wanted = list(classes) if classes else None
-        self.size, self.min_box, self.memory_gib = size, min_box, memory_gib
-        self.video_every = video_every
+        self.wanted = list(self.classes) if self.classes else None
+        if self.wanted and len(set(self.wanted)) < len(self.wanted):
+            raise DataError(f"data.classes names a class twice: {', '.join(self.wanted)}.")
         self._declared: dict[str, None] = {}  # classes of data.path, in order
         self._made: dict[str, BoxDataset] = {}
 
@@ -129,7 +97,7 @@ class DetectionData(PhotoReader, LabelledData):
     @cached_property
     def schema(self) -> dict[str, Any]:
         """Classes in order, how many training boxes each has, and the form of the input."""
-        photos = self._part("train").values
+        photos = self.part("train").values
         classes = self._classes
         counts = Counter(box.label for photo in photos for box in self._large(photo))
         if not counts:
@@ -150,13 +118,13 @@ class DetectionData(PhotoReader, LabelledData):
     def split(self, name: str) -> BoxDataset:
         """Reads ``train``, ``validation`` or ``test``, once."""
         if name not in self._made:
-            self._made[name] = self._labelled(self._part(name), name)
+            self._made[name] = self._labelled(self.part(name), name)
         return self._made[name]
 
     def fingerprint(self) -> str:
         """Hash of the training photos and their boxes."""
         digest = hashlib.blake2b(digest_size=16)
-        for photo in self._part("train").values:
+        for photo in self.part("train").values:
             boxes = [(box.label, *box[:4]) for box in self._large(photo)]
             digest.update(f"{self.key(photo)}\t{boxes}\n".encode())
         return digest.hexdigest()
@@ -195,7 +163,7 @@ class DetectionData(PhotoReader, LabelledData):
             say(f"{path}: {number} are left out (data.classes): {some(left_out)}.")
 
     def _printed(self, name: str) -> str:
-        return self.class_names.get(name, name)
+        return self.names.get(name, name)
 
     def _large(self, photo: AnnotatedPhoto) -> list[Box]:
         """The boxes that are large enough to train on."""
@@ -205,9 +173,10 @@ class DetectionData(PhotoReader, LabelledData):
 
     # -- reading ------------------------------------------------------------------------------
 
-    def _part(self, name: str) -> Examples:
+    def part(self, name: str) -> Examples:
+        """The photos of a split, as `marketorch.data.splits.Splits.part`."""
         self._find_splits()
-        return super()._part(name)
+        return super().part(name)
 
     def _find_splits(self) -> None:
         """Takes the splits that lie under data.path where none is given."""
@@ -219,19 +188,24 @@ class DetectionData(PhotoReader, LabelledData):
             given = {name: path for name, path in self.files.items() if path}
             self.files |= inner | given
 
-    def _read(self, path: str, label: str | None) -> Examples:
-        found = read_annotations(path, self.format, self.images, **self.table)
+    def _read(self, path: str, *, labelled: bool = True) -> Examples:
+        columns = self.cut_columns if path in self.paths else {}
+        table: dict[str, Any] = {"image": self.image, "objects": self.objects}
+        table |= {"encoding": self.encoding, "hub_config": self.hub_config}
+        table["columns"] = [*columns.values()]
+        found = read_annotations(path, self.format, self.images, **table)
         if path in self.paths:
             self._declared |= dict.fromkeys(map(self._printed, found.classes))
-        bad = self._look(found.photos)
+        roles = {role: _said(found.photos, name, role, path) for role, name in columns.items()}
+        bad = dict(sorted((self._look(found.photos) | self._blank(roles)).items()))
         names = [photo.name for photo in found.photos]
         good = usable_rows(bad, len(names), path, self.on_bad, names)
-        photos = [found.photos[i] for i in good]
-        if label:
-            usable_boxes(photos, found.bad, path, self.on_bad)
-            self._named(photos, path)
-            self._report(photos, found.crowds, path)
-        return Examples(photos, None, [photo.name for photo in photos])
+        part = Examples(found.photos, None, names, roles=roles).select(good)
+        if labelled:
+            usable_boxes(part.values, found.bad, path, self.on_bad)
+            self._named(part.values, path)
+            self._report(part.values, found.crowds, path)
+        return part
 
     def _report(self, photos: Sequence[AnnotatedPhoto], crowds: int, path: str) -> None:
         empty = sum(not photo.boxes for photo in photos)
@@ -242,37 +216,20 @@ class DetectionData(PhotoReader, LabelledData):
 
     # -- splits -------------------------------------------------------------------------------
 
-    @property
-    def _to_cut(self) -> list[str]:
-        """The splits to cut from data.path, in turn."""
-        return [
-            name for name in ("test", "validation") if not self.files[name] and self.fractions[name]
-        ]
-
     def _unique(self, whole: Examples) -> Examples:
         """Without repeats, if splits are cut; files that give them all are taken as they are."""
-        return super()._unique(whole) if self._to_cut else whole
+        return super()._unique(whole) if any(self._shares.values()) else whole
 
-    def _cut(self, whole: Examples) -> dict[str, Examples]:
-        """Cuts for the splits that have no file, by class as far as there are enough photos."""
-        rest, parts = list(range(len(whole.values))), {}
-        for name in self._to_cut:
-            rest, taken = self._cut_one(rest, whole, name)
-            parts[name] = whole.take(sorted(taken))
-        return parts | {"train": whole.take(sorted(rest))}
-
-    def _cut_one(self, rows: list[int], whole: Examples, name: str) -> tuple[list[int], list[int]]:
-        share, seed = self.fractions[name], self.seed
-        try:
-            return stratified_cut(rows, strata([whole.values[i] for i in rows]), share, seed=seed)
-        except ValueError:
-            say(f"{self.paths[0]}: too few photos to cut a {name} split by class; it is random.")
-        try:
-            return stratified_cut(rows, None, share, seed=seed)
-        except ValueError as error:
-            raise DataError(
-                f"{self.paths[0]}: cannot cut a {name} split from {len(rows):,} photos: {error}"
-            ) from error
+    def _strata(self, rows: Examples) -> Words:
+        """The rarest class of each photo, or none."""
+        present = [{box.label for box in photo.boxes} for photo in rows.values]
+        frequency = Counter(label for labels in present for label in labels)
+        rarest = [
+            min(labels, key=lambda label: (frequency[label], label), default="")
+            for labels in present
+        ]
+        names, codes = np.unique(rarest, return_inverse=True)
+        return names.tolist(), codes
 
     # -- data sets ----------------------------------------------------------------------------
 
@@ -312,16 +269,12 @@ class DetectionData(PhotoReader, LabelledData):
         return BoxDataset(images, boxes, labels, frames, ids, sizes)
 
 
-def strata(photos: Sequence[AnnotatedPhoto]) -> list[str]:
-    """What each photo counts as in a stratified cut: its rarest class, or none.
-
-    Those that would stand alone count as the most frequent.
-    """
-    present = [{box.label for box in photo.boxes} for photo in photos]
-    frequency = Counter(label for labels in present for label in labels)
-    own = [
-        min(labels, key=lambda label: (frequency[label], label), default="") for labels in present
-    ]
-    counts = Counter(own)
-    common = counts.most_common(1)[0][0] if counts else ""
-    return [label if counts[label] > 1 else common for label in own]
+def _said(photos: Sequence[AnnotatedPhoto], column: str, role: str, path: str) -> list[Any]:
+    """What a column says of each photo. DataError if there is none."""
+    names = {name: None for photo in photos for name in photo.about}
+    if column not in names:
+        raise DataError(
+            f"{path}: photos have no '{column}' (data.{role}).{closest(column, names)} "
+            f"They have: {some(names) or 'their boxes alone'}."
+        )
+    return [photo.about.get(column) for photo in photos]

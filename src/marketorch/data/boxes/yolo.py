@@ -27,7 +27,7 @@ from marketorch.data.boxes.annotations import (
     read_text,
 )
 from marketorch.data.images.decoding import photo_files
-from marketorch.data.labelled import label_name
+from marketorch.data.reading import label_name
 from marketorch.errors import DataError, closest
 
 YAML = (".yaml", ".yml")

@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from marketorch.console import say
+from marketorch.data.cuts import TEST, TRAIN, VALIDATION
 from marketorch.data.events.log import TIME
 from marketorch.data.ragged import PAD, Ragged
 from marketorch.errors import DataError
 
-CONTEXT, TRAIN, VALIDATION, TEST = -1, 0, 1, 2
+CONTEXT = -1
 MINIMUM = 3  # events of a user that two can be held out of
 DRAWS = 50  # times that an item which turns out to be taken is drawn anew
 Parts = np.ndarray

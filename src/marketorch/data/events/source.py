@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from marketorch.console import say
+from marketorch.data.cuts import TEST, TRAIN, VALIDATION
 from marketorch.data.events import protocols
 from marketorch.data.events.dataset import EventDataset, like
 from marketorch.data.events.described import DescribedEvents
@@ -34,7 +35,6 @@ from marketorch.data.events.log import (
     read_events,
     without_duplicates,
 )
-from marketorch.data.events.protocols import TEST, TRAIN, VALIDATION
 from marketorch.data.events.requests import Requests, words
 from marketorch.data.ragged import Ragged, pairs
 from marketorch.data.reading import FORMATS, listed, numbers_or_words, read_table

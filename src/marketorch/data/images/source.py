@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,22 +23,18 @@ import torch
 from torch import Tensor
 
 from marketorch.console import say
+from marketorch.data.cuts import split_name
 from marketorch.data.images.dataset import DecodedImages, Decoder, ImageDataset, Pixels, as_tensor
 from marketorch.data.images.decoding import THREADS, content_of, photo_files, pictures
 from marketorch.data.images.face_photos import FaceDecoder, FacesInPhotos
 from marketorch.data.images.votes import Votes
-from marketorch.data.labelled import (
-    SPLITS,
-    Examples,
-    LabelledData,
-    label_name,
-    split_name,
-    usable_rows,
-)
-from marketorch.data.reading import FORMATS, listed, read_table
+from marketorch.data.labelled import Examples, LabelledData
+from marketorch.data.reading import FORMATS, label_name, listed, read_table, usable_rows
+from marketorch.data.splits import SPLITS
 from marketorch.errors import DataError
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ImageData(LabelledData):
     """Labelled images from a folder, CSV, Parquet, JSON lines or a hub id.
 
@@ -45,9 +42,11 @@ class ImageData(LabelledData):
     ``image`` is a column of file names (relative to the table), of encoded pictures as `datasets`
     stores them, or of pixels in a row as Kaggle has them ("70 80 82 …", a square).
 
+        >>> train = ImageData(path="photos", size=64, channels=3).split("train")
+        >>> train[0]["images"].shape  # (3, 64, 64)
+
     Args:
-        path: folder, file(s) or hub id with the training images, or with all of them.
-        image, label: column names; ``label: null`` reads images alone.
+        image: column of the images.
         votes: columns with the number of annotators who voted for each class. Without ``label``
             they are the classes: the label is the majority, and training sees the shares.
         rejects: those of ``votes`` that are no class (unknown, not a face); an image that most
@@ -55,14 +54,6 @@ class ImageData(LabelledData):
         min_votes: a class with fewer votes is counted as having none (an outlier).
         majority: a test or validation image needs a class with more than this share of the votes;
             others are dropped there. Training keeps them.
-        validation, test: files or folders of their own for these splits, if there are any.
-        exclude: files or folders whose images must not be trained on.
-        split: column that says ``train``, ``validation`` or ``test``.
-        validation_fraction, test_fraction, seed, block: of the cut where nothing gives the
-            split, see `marketorch.data.texts.source.TextData`.
-        duplicates: ``drop`` or ``keep`` repeated images before that cut.
-        num_labelled: keep so many labels of the training split (stratified).
-        class_names: from the file's labels to the names to print.
         scores: numbers of the classes whose expected value belongs in a prediction, by name, e.g.
             ``{valence: {happy: 1, sad: -1}}``.
         size: side in pixels of what the model reads.
@@ -72,79 +63,43 @@ class ImageData(LabelledData):
             ``always`` also trains on the largest face of each photo (its middle, where there is
             none), and predicts on that of each photo in a table.
         memory_gib: largest size of a file or folder that is kept decoded. The first one that is
-            read decides for all, so that repeats are told across them.
-        on_bad: ``error`` or ``skip`` for images that cannot be decoded and labels that are null.
-        encoding: of text files.
-        hub_config: configuration name of a hub data set.
+            read decides for all, so that repeats are found across them.
+
+    The other arguments are those of `marketorch.data.splits.Splits`,
+    `marketorch.data.labelled.ExampleData` and `marketorch.data.labelled.LabelledData`.
 
     Raises:
         DataError: on reading, with the file, the row or the column, what was found and expected.
     """
 
+    image: str = "image"
+    votes: Sequence[str] = ()
+    rejects: Sequence[str] = ()
+    min_votes: int = 1
+    majority: float = 0.0
+    scores: Mapping[str, Mapping[str, float]] | None = None
+    size: int = 48
+    channels: int = 1
+    fit: str = "crop"
+    find_faces: str = "never"
+    memory_gib: float = 2.0
+
     noun = "images"
 
-    def __init__(
-        self,
-        *,
-        path: str | Sequence[str],
-        image: str = "image",
-        label: str | None = "label",
-        votes: Sequence[str] = (),
-        rejects: Sequence[str] = (),
-        min_votes: int = 1,
-        majority: float = 0.0,
-        validation: str | None = None,
-        test: str | None = None,
-        exclude: Sequence[str] = (),
-        split: str | None = None,
-        validation_fraction: float = 0.1,
-        test_fraction: float = 0.2,
-        seed: int = 0,
-        block: int = 1,
-        duplicates: str = "drop",
-        num_labelled: int | None = None,
-        class_names: dict[Any, str] | None = None,
-        scores: dict[str, dict[str, float]] | None = None,
-        size: int = 48,
-        channels: int = 1,
-        fit: str = "crop",
-        find_faces: str = "never",
-        memory_gib: float = 2.0,
-        on_bad: str = "error",
-        encoding: str = "utf-8",
-        hub_config: str | None = None,
-    ) -> None:
-        super().__init__(
-            path=path,
-            validation=validation,
-            test=test,
-            exclude=exclude,
-            label=label,
-            split=split,
-            validation_fraction=validation_fraction,
-            test_fraction=test_fraction,
-            seed=seed,
-            block=block,
-            duplicates=duplicates,
-            num_labelled=num_labelled,
-            class_names=class_names,
-            on_bad=on_bad,
-        )
-        if channels not in (1, 3):
-            raise DataError(f"data.channels is {channels}; expected 1 (grey) or 3 (colour).")
-        if fit not in ("crop", "squash"):
-            raise DataError(f"data.fit is '{fit}'; expected crop or squash.")
-        if find_faces not in ("never", "inputs", "always"):
-            raise DataError(f"data.find_faces is '{find_faces}'; expected never, inputs or always.")
-        self.find_faces = find_faces
-        self.image, self.size, self.channels, self.fit = image, size, channels, fit
-        self.votes = Votes(votes, rejects, min_votes) if votes else None
-        self.majority = majority
-        for name, values in (scores or {}).items():
+    def _prepare(self) -> None:
+        super()._prepare()
+        if self.channels not in (1, 3):
+            raise DataError(f"data.channels is {self.channels}; expected 1 (grey) or 3 (colour).")
+        if self.fit not in ("crop", "squash"):
+            raise DataError(f"data.fit is '{self.fit}'; expected crop or squash.")
+        if self.find_faces not in ("never", "inputs", "always"):
+            raise DataError(
+                f"data.find_faces is '{self.find_faces}'; expected never, inputs or always."
+            )
+        for name, values in (self.scores or {}).items():
             if not isinstance(values, dict):
                 raise DataError(f"data.scores.{name} is {values!r:.40}; expected numbers by class.")
-        self.scores = {name: dict(values) for name, values in (scores or {}).items()}
-        self.memory_gib, self.encoding, self.hub_config = memory_gib, encoding, hub_config
+        self._votes = Votes(self.votes, self.rejects, self.min_votes) if self.votes else None
         self._small: bool | None = None  # whether images live decoded in memory
 
     # -- the DataSource protocol --------------------------------------------------------------
@@ -153,13 +108,13 @@ class ImageData(LabelledData):
     def schema(self) -> dict[str, Any]:
         """Classes and their counts, the images' form, and the names of the votes, if any."""
         form = {"channels": self.channels, "size": self.size}
-        votes = {"votes": self._vote_names} if self.votes else {}
-        scores = {"scores": self.scores} if self.scores else {}
+        votes = {"votes": self._vote_names} if self._votes else {}
+        scores = {"scores": dict(self.scores)} if self.scores else {}
         return super().schema | form | votes | scores
 
     def split(self, name: str) -> ImageDataset:
         """Reads ``train``, ``validation`` or ``test``."""
-        part = self._part(name)
+        part = self.part(name)
         if name != "train":
             part = self._agreed(part, name)
         votes = None if part.votes is None else torch.tensor(np.stack(part.votes))
@@ -180,7 +135,7 @@ class ImageData(LabelledData):
 
     def fingerprint(self) -> str:
         """Hash of the training images and labels."""
-        part = self._parts["train"]
+        part = self.part("train")
         digest = hashlib.blake2b(digest_size=16)
         for value, label in zip(part.values, part.labels or [""] * len(part.values), strict=True):
             digest.update(f"{label}\t{self.key(value)}\n".encode())
@@ -201,12 +156,12 @@ class ImageData(LabelledData):
     @property
     def _voted(self) -> bool:
         """Whether the votes are the labels."""
-        return self.votes is not None and self.label is None
+        return self._votes is not None and self.label is None
 
     @property
     def _vote_names(self) -> list[str]:
-        assert self.votes is not None
-        return self.votes.classes if self._voted else self.votes.columns
+        assert self._votes is not None
+        return self._votes.classes if self._voted else self._votes.columns
 
     @property
     def _labels_from(self) -> str:
@@ -215,7 +170,7 @@ class ImageData(LabelledData):
         return "the folder" if Path(self.paths[0]).is_dir() else super()._labels_from
 
     def _order(self, counts: Counter[str]) -> list[str]:
-        return self.votes.classes if self.votes and self._voted else super()._order(counts)
+        return self._votes.classes if self._votes and self._voted else super()._order(counts)
 
     def _agreed(self, part: Examples, name: str) -> Examples:
         """The images of which one class has the majority of the votes."""
@@ -230,39 +185,38 @@ class ImageData(LabelledData):
                 f"No image of the {name} split has more than {self.majority:g} of the votes for "
                 "one class (data.majority)."
             )
-        return part.take(kept)
+        return part.select(kept)
 
     def _with_votes(self, part: Examples, table: Any, path: str) -> Examples:
         """The votes of a table's rows; if they are the labels, without the rows they reject."""
-        assert self.votes is not None
-        shares = self.votes.read(table, path)
+        assert self._votes is not None
+        shares = self._votes.read(table, path)
         part.votes = list(shares)
         if not self._voted:
             return part
-        part.labels = self.votes.majority(shares)
-        classes = set(self.votes.classes)
+        part.labels = self._votes.majority(shares)
+        classes = set(self._votes.classes)
         kept = [i for i, label in enumerate(part.labels) if label in classes]
         if len(kept) < len(part.labels):
             others = Counter(label or "no votes" for label in part.labels if label not in classes)
             number = sum(others.values())
             say(f"{path}: {number:,} images are dropped by their votes: {dict(others)}.")
         part.votes = [row[: len(classes)] for row in part.votes]
-        return part.take(kept)
+        return part.select(kept)
 
     # -- reading ------------------------------------------------------------------------------
 
-    def _read(self, path: str, label: str | None) -> Examples:
+    def _read(self, path: str, *, labelled: bool = True) -> Examples:
         if Path(path).is_dir():
             return self._decoded(self._in_folders(Path(path)), path)
         table = self._table(path)
         part = self._pictures(table, path)
-        if label:
-            part.labels = listed(table, label, "data.label", path)
-        if self.split_column and path in self.paths:
-            splits = listed(table, self.split_column, "data.split", path)
-            part.splits = [str(name) for name in splits]
-        if self.votes and self.label == label:
-            part = self._with_votes(part, table, path)
+        if labelled:
+            part.roles = self._roles(table, path)
+            if self.label:
+                part.labels = listed(table, self.label, "data.label", path)
+            if self._votes:
+                part = self._with_votes(part, table, path)
         return self._decoded(part, path)
 
     def _table(self, path: str) -> pa.Table:
@@ -279,7 +233,7 @@ class ImageData(LabelledData):
         if names and {split_name(name) for name in names} <= set(SPLITS):
             parts = [self._in_folders(folder / name) for name in names]
             for name, part in zip(names, parts, strict=True):
-                part.splits = [name] * len(part.values)
+                part.roles = {"split": [name] * len(part)}
             return Examples.joined(parts)
         if not names:
             raise DataError(f"{folder} holds no folders; expected one a class with its pictures.")
@@ -313,11 +267,12 @@ class ImageData(LabelledData):
         found: list[Any] = [*tried.values()] if small else part.values
         labels = part.labels or []
         bad |= {i: "label is null" for i, label in enumerate(labels) if label is None}
+        bad = dict(sorted((bad | self._blank(part.roles)).items()))
         good = usable_rows(bad, len(found), path, self.on_bad, decoder.names)
         names: list[str | None] | None = None
         if part.labels is not None:
             names = [label_name(label) for label in labels]
-        return Examples(found, names, part.rows, part.splits, part.votes).take(good)
+        return Examples(found, names, part.rows, part.votes, part.roles).select(good)
 
     def _decoder(self, part: Examples) -> Decoder:
         names = [

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from marketorch.data.images.decoding import read_photo
-from marketorch.data.labelled import usable_rows
+from marketorch.data.reading import usable_rows
 from marketorch.errors import DataError, UserError, closest
 
 SUFFIXES = (".svg", ".png")

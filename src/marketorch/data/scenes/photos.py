@@ -18,7 +18,7 @@ from marketorch.data.boxes.annotations import AnnotatedPhoto, BadBox, Box, in_pi
 from marketorch.data.boxes.formats import read_annotations
 from marketorch.data.images.dataset import Pixels
 from marketorch.data.images.decoding import THREADS, decode, photo_files, read_photo
-from marketorch.data.labelled import usable_rows
+from marketorch.data.reading import usable_rows
 from marketorch.data.scenes.printing import Cutout, cut_from
 from marketorch.errors import DataError
 

@@ -89,7 +89,8 @@ class SyntheticCustomers(GeneratedSplits, CustomerData):
             offer=self.offer,
         )
 
-    def _part(self, name: str) -> CustomerDataset:
+    def part(self, name: str) -> CustomerDataset:
+        """The rows of a split."""
         table = self.truth(name).table
         return self._dataset(table, [(f"{self.paths[0]} ({name})", 0)], table.column_names)
 

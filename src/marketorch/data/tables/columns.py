@@ -287,3 +287,21 @@ def _truth_codes(cells: Cells, found: Distinct, levels: Sequence[str]) -> np.nda
     bad = found.expand(truths < 0, False)
     cells.refuse(bad, "is neither yes nor no", f"Training had {levels[0]} and {levels[1]}.")
     return np.where(truths < 0, 0, np.where(truths == first, 1, 2)).astype(np.int32)
+
+
+def times_of(cells: Cells, order: str = "date") -> np.ndarray:
+    """When each cell is ``(N,)``: its number, or days.
+
+    Args:
+        order: of day and month (`ORDERS`); ``date``: found.
+
+    Raises:
+        DataError: the cells are no times, or all the same.
+    """
+    numbers = quick_numbers(cells.values)
+    if numbers is not None and order == "date":
+        return numbers
+    own = infer(cells, Reading({cells.name: order}))
+    if isinstance(own, str):
+        raise DataError(f"column '{cells.name}' (data.time) is {own}; expected several times.")
+    return date_part(parse(cells, own), "days")

@@ -25,7 +25,8 @@ class CustomerDataset:
         rows: places of these rows in the table ``(N,)``; None: all of them.
         labels: ``(N,)`` int64, places in the schema's classes, -1 where unknown.
         treatment: ``(N,)`` int64, places in the schema's treatments, 0 for control.
-        outcome: ``(N,)`` float32, an amount that a treatment may move.
+        targets: ``(N, T)`` float32, where there is another target than one of classes: numbers, or
+            places in a target's classes; NaN where unknown.
         files: each file's name and the place of its first row.
         id_column: column that names the rows; None: they are numbered.
         known: columns that need no word, though no model reads them.
@@ -38,7 +39,7 @@ class CustomerDataset:
     rows: np.ndarray | None = None
     labels: Tensor | None = None
     treatment: Tensor | None = None
-    outcome: Tensor | None = None
+    targets: Tensor | None = None
     files: Sequence[tuple[str, int]] = (("the table", 0),)
     id_column: str | None = None
     known: Collection[str] = ()
@@ -94,7 +95,7 @@ class CustomerDataset:
             rows=self.places[chosen],
             labels=of(self.labels),
             treatment=of(self.treatment),
-            outcome=of(self.outcome),
+            targets=of(self.targets),
         )
 
     def row(self, index: int) -> dict[str, Any]:

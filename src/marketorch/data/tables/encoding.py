@@ -36,14 +36,14 @@ class EncodedCustomers:
         numbers: ``(N, F)`` float32, scaled, or raw with NaN.
         categories: ``(N, C)`` int32: places in the levels from 1; 0 is missing or unseen.
         labels, treatment: ``(N,)`` int64, where known.
-        outcome: ``(N,)`` float32, where known.
+        targets: ``(N, T)`` float32, where known.
     """
 
     numbers: Tensor
     categories: Tensor
     labels: Tensor | None = None
     treatment: Tensor | None = None
-    outcome: Tensor | None = None
+    targets: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -56,7 +56,7 @@ class EncodedCustomers:
             "numbers": self.numbers.index_select(0, index),
             "categories": self.categories.index_select(0, index).long(),
         }
-        for name in ("labels", "treatment", "outcome"):
+        for name in ("labels", "treatment", "targets"):
             values = getattr(self, name)
             if values is not None:
                 batch[name] = values.index_select(0, index)
@@ -65,7 +65,7 @@ class EncodedCustomers:
     def select(self, places: Sequence[int] | Tensor) -> EncodedCustomers:
         """Some of the customers."""
         index = torch.as_tensor(places)
-        known = (self.labels, self.treatment, self.outcome)
+        known = (self.labels, self.treatment, self.targets)
         rest = [None if values is None else values[index] for values in known]
         return EncodedCustomers(self.numbers[index], self.categories[index], *rest)
 
@@ -192,7 +192,7 @@ class TableEncoder(nn.Module):
         for place, column in enumerate(self._leveled):
             categories.numpy()[:, place] = parse(dataset.cells(column.name), column)
         return EncodedCustomers(
-            numbers, categories, dataset.labels, dataset.treatment, dataset.outcome
+            numbers, categories, dataset.labels, dataset.treatment, dataset.targets
         )
 
     def _read_numbers(self, dataset: CustomerDataset) -> Iterator[tuple[np.ndarray, Column, bool]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from marketorch.console import say
-from marketorch.data.labelled import label_name, numerically
-from marketorch.data.reading import some
-from marketorch.data.splits import UNLABELLED
+from marketorch.data.cuts import UNLABELLED
+from marketorch.data.reading import label_name, numerically, some
 from marketorch.data.tables.cells import Distinct, distinct
-from marketorch.data.tables.columns import TRUTHS, Column
+from marketorch.data.tables.columns import TRUTHS, Column, Reading, infer, parse
 from marketorch.data.tables.dataset import CustomerDataset
 from marketorch.errors import DataError, closest
 
@@ -41,6 +40,19 @@ class LabelColumn:
     names: list[str]
     counts: list[int]
 
+    def described(self, printed: Mapping[str, str]) -> dict[str, Any]:
+        """As JSON, by the names to print."""
+        return {
+            "name": self.column,
+            "classes": [printed.get(name, name) for name in self.names],
+            "class_counts": self.counts,
+        }
+
+    def amounts(self, part: CustomerDataset, split: str) -> Tensor:
+        """As `numbers`, in float32 and NaN where there is no word."""
+        numbers = self.numbers(part, split)
+        return numbers.float().masked_fill(numbers == UNLABELLED, torch.nan)
+
     def numbers(self, part: CustomerDataset, split: str) -> Tensor:
         """Numbers ``(N,)`` of a split's words. DataError if training never saw one."""
         found = words(part, self.role, self.column)
@@ -57,6 +69,57 @@ class LabelColumn:
                 f"{closest(word, self.names)} Training has: {', '.join(self.names)}."
             )
         return torch.from_numpy(numbers)
+
+
+@dataclass
+class NumberColumn:
+    """Numbers to predict.
+
+    Attributes:
+        column: how they are written.
+        count: training rows that have one.
+        mean, std, smallest, largest: of these.
+    """
+
+    column: Column
+    count: int
+    mean: float
+    std: float
+    smallest: float
+    largest: float
+
+    def described(self, printed: Mapping[str, str]) -> dict[str, Any]:
+        """As JSON."""
+        numbers = asdict(self) | {"name": self.column.name}
+        return {"name": numbers.pop("name"), "kind": "number"} | {
+            key: value for key, value in numbers.items() if key != "column"
+        }
+
+    def amounts(self, part: CustomerDataset, split: str) -> Tensor:
+        """The numbers ``(N,)`` of a split in float32, NaN where there is none."""
+        values = parse(part.cells(self.column.name, "data.target"), self.column)
+        return torch.from_numpy(values.astype(np.float32))
+
+
+def numbers_of(train: CustomerDataset, column: str) -> NumberColumn:
+    """A target of numbers. DataError if it holds no numbers, or one only."""
+    cells = train.cells(column, "data.target")
+    own = infer(cells, Reading({column: "number"}))
+    if isinstance(own, str):
+        raise DataError(
+            f"{train.files[0][0]}: column '{column}' (data.target) is {own}; expected several "
+            "numbers."
+        )
+    values = parse(cells, own)
+    known = values[~np.isnan(values)]
+    return NumberColumn(
+        own,
+        count=len(known),
+        mean=float(known.mean()),
+        std=float(known.std()),
+        smallest=float(known.min()),
+        largest=float(known.max()),
+    )
 
 
 def words(part: CustomerDataset, role: str, column: str) -> Distinct:
@@ -147,7 +210,8 @@ def _counted(train: CustomerDataset, role: str, column: str) -> dict[str, int]:
     if len(names) > MOST:
         raise DataError(
             f"{place}: column '{column}' (data.{role}) has {len(names):,} different values "
-            f"({some(names, 3)}); expected a few, at most {MOST}."
+            f"({some(names, 3)}); expected a few, at most {MOST}. To predict a number: "
+            f"data.columns={{{column}: number}}."
         )
     if len(names) < 2:
         raise DataError(
@@ -185,9 +249,11 @@ PLURALS = {"number": "numbers", "category": "categories", "date": "dates", "bool
 
 
 def announce(
-    columns: Sequence[Column], dropped: dict[str, str], target: str, labels: LabelColumn
+    columns: Sequence[Column],
+    dropped: dict[str, str],
+    targets: Sequence[LabelColumn | NumberColumn],
 ) -> None:
-    """Says what the columns were taken for, what is left out and which class is positive."""
+    """Says what the columns were taken for, what is left out and what is predicted."""
     for kind, plural in PLURALS.items():
         names = [column.name for column in columns if column.kind == kind]
         if names:
@@ -195,10 +261,18 @@ def announce(
     others = {name: why for name, why in dropped.items() if why != "data.target"}
     if others:
         say(f"Left out: {some((f'{name} ({why})' for name, why in others.items()), 12)}.")
-    names, counts = labels.names, labels.counts
-    if len(names) == 2:
-        say(
-            f"{target}={names[1]} is the positive class: {counts[1]:,} of {sum(counts):,} "
-            f"training rows ({counts[1] / sum(counts):.2%}); data.positive={names[0]} makes "
-            "it the other."
-        )
+    for target in targets:
+        if isinstance(target, NumberColumn):
+            span = f"{target.smallest:g} to {target.largest:g}, mean {target.mean:g}"
+            say(f"{target.column.name} is a number: {span}, in {target.count:,} training rows.")
+        elif len(target.names) == 2:
+            _announce_positive(target)
+
+
+def _announce_positive(target: LabelColumn) -> None:
+    names, counts = target.names, target.counts
+    say(
+        f"{target.column}={names[1]} is the positive class: {counts[1]:,} of {sum(counts):,} "
+        f"training rows ({counts[1] / sum(counts):.2%}); data.positive={names[0]} makes "
+        "it the other."
+    )

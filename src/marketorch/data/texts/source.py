@@ -17,8 +17,15 @@ from typing import Any
 
 from torch import Tensor
 
-from marketorch.data.labelled import Examples, LabelledData, label_name, usable_rows
-from marketorch.data.reading import FOREIGN, FORMATS, listed, read_table
+from marketorch.data.labelled import Examples, LabelledData
+from marketorch.data.reading import (
+    FOREIGN,
+    FORMATS,
+    label_name,
+    listed,
+    read_table,
+    usable_rows,
+)
 from marketorch.errors import DataError
 
 SENTENCE = re.compile(r"(?<=[.!?])\s+|<br\s*/?>")
@@ -44,82 +51,34 @@ class TextDataset:
         )
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class TextData(LabelledData):
     """Labelled (or unlabelled) text from CSV, TSV, JSON lines, Parquet, text files or a hub id.
 
+        >>> train = TextData(path="reviews.csv", label="stars").split("train")
+        >>> train.texts[0], train.labels.shape  # classes by number, (N,)
+
     Args:
-        path: file(s) or hub id with the training examples, or with all of them.
-        validation, test: files of their own for these splits, if there are any.
-        text, label: column names; ``label: null`` reads texts alone.
-        exclude: files whose texts (never their labels) must not be trained on.
-        split: column that says ``train``, ``validation`` or ``test``.
-        validation_fraction, test_fraction: shares to cut from ``path`` where no file and no
-            column gives the split; a test share is cut only if neither file nor column does.
-        seed: seed of that cut.
-        block: neighbouring rows that stay together in that cut, for files whose neighbours belong
-            together (reviews of one film, posts of one day).
-        duplicates: ``drop`` or ``keep`` repeated texts before that cut; kept ones can be in two
-            splits and flatter the result.
+        text: column of the texts.
         clip: cut training texts into pieces of at most so many words, each with its text's label.
-        num_labelled: keep so many labels of the training split (stratified); the rest of it
-            is unlabelled.
-        class_names: from the file's labels to the names to print, e.g. ``{0: negative}``.
-        on_bad: ``error`` or ``skip`` for empty, null or non-string texts and null labels.
-        encoding: of text files.
-        hub_config: configuration name of a hub data set.
+
+    The other arguments are those of `marketorch.data.splits.Splits`,
+    `marketorch.data.labelled.ExampleData` and `marketorch.data.labelled.LabelledData`.
 
     Raises:
         DataError: on reading, with the file, the row or the column, what was found and expected.
     """
 
-    noun = "texts"
+    text: str = "text"
+    clip: int | None = None
 
-    def __init__(
-        self,
-        *,
-        path: str | Sequence[str],
-        validation: str | None = None,
-        test: str | None = None,
-        exclude: Sequence[str] = (),
-        text: str = "text",
-        label: str | None = "label",
-        split: str | None = None,
-        validation_fraction: float = 0.1,
-        test_fraction: float = 0.2,
-        seed: int = 0,
-        block: int = 1,
-        duplicates: str = "drop",
-        clip: int | None = None,
-        num_labelled: int | None = None,
-        class_names: dict[Any, str] | None = None,
-        on_bad: str = "error",
-        encoding: str = "utf-8",
-        hub_config: str | None = None,
-    ) -> None:
-        super().__init__(
-            path=path,
-            validation=validation,
-            test=test,
-            exclude=exclude,
-            label=label,
-            split=split,
-            validation_fraction=validation_fraction,
-            test_fraction=test_fraction,
-            seed=seed,
-            block=block,
-            duplicates=duplicates,
-            num_labelled=num_labelled,
-            class_names=class_names,
-            on_bad=on_bad,
-        )
-        self.text, self.clip = text, clip
-        self.encoding, self.hub_config = encoding, hub_config
+    noun = "texts"
 
     # -- the DataSource protocol --------------------------------------------------------------
 
     def split(self, name: str) -> TextDataset:
         """Reads ``train``, ``validation`` or ``test``."""
-        part = self._part(name)
+        part = self.part(name)
         dataset = TextDataset(part.values, self._numbers(part, name), part.rows)
         return clipped(dataset, self.clip) if name == "train" and self.clip else dataset
 
@@ -134,7 +93,7 @@ class TextData(LabelledData):
 
     def fingerprint(self) -> str:
         """Hash of the training texts and labels."""
-        part = self._parts["train"]
+        part = self.part("train")
         digest = hashlib.blake2b(digest_size=16)
         for text, label in zip(part.values, part.labels or [""] * len(part.values), strict=True):
             digest.update(f"{label}\t{text}\n".encode())
@@ -146,22 +105,20 @@ class TextData(LabelledData):
 
     # -- reading ------------------------------------------------------------------------------
 
-    def _read(self, path: str, label: str | None) -> Examples:
+    def _read(self, path: str, *, labelled: bool = True) -> Examples:
         table = read_table(path, encoding=self.encoding, hub_config=self.hub_config)
         texts = listed(table, self.text, "data.text", path)
-        labels = listed(table, label, "data.label", path) if label else None
-        splits = None
-        if self.split_column and path in self.paths:
-            splits = listed(table, self.split_column, "data.split", path)
+        roles = self._roles(table, path) if labelled else {}
         bad = {i: "text is " + _kind(t) for i, t in enumerate(texts) if not _usable(t)}
-        bad |= {i: "label is null" for i, value in enumerate(labels or []) if value is None}
+        labels: list[Any] | None = None
+        if self.label and labelled:
+            labels = listed(table, self.label, "data.label", path)
+            bad |= {i: "label is null" for i, value in enumerate(labels) if value is None}
+            labels = [label_name(label) for label in labels]
+        bad = dict(sorted((bad | self._blank(roles)).items()))
         good = usable_rows(bad, len(texts), path, self.on_bad)
-        return Examples(
-            [texts[i] for i in good],
-            [label_name(labels[i]) for i in good] if labels else None,
-            [i + 1 for i in good],
-            [str(splits[i]) for i in good] if splits else None,
-        )
+        rows = [i + 1 for i in range(len(texts))]
+        return Examples(texts, labels, rows, roles=roles).select(good)
 
 
 def read_inputs(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from marketorch.data.boxes.dataset import BoxDataset
-from marketorch.data.splits import evenly_spaced
+from marketorch.data.cuts import evenly_spaced
 from marketorch.engine.loading import Fetcher, Key
 from marketorch.engine.task import Batch
 from marketorch.models.boxes.compact_detector import Detections

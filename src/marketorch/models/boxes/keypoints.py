@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from marketorch.data.splits import evenly_spaced
+from marketorch.data.cuts import evenly_spaced
 
 WIDTH = 128  # of a descriptor
 MOST = 2_000  # keypoints of a photo, the strongest

@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from marketorch.data.splits import evenly_spaced
+from marketorch.data.cuts import evenly_spaced
 from marketorch.errors import ConfigError
 
 SAMPLE = 200_000  # rows that quantiles are taken from
