@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import datasets
+import pandas as pd
+import pyarrow as pa
 import pytest
 from drawings import folder, photos
 
@@ -12,6 +15,7 @@ from marketorch.data.boxes.source import DetectionData
 from marketorch.data.events.source import EventData
 from marketorch.data.images.source import ImageData
 from marketorch.data.reading import read_table
+from marketorch.data.tables.source import CustomerData
 from marketorch.data.texts.source import read_inputs
 from marketorch.errors import DataError
 from marketorch.tasks.recommendation import Recommendation
@@ -89,6 +93,89 @@ def test_images_of_a_table_are_called_by_their_files(tmp_path: Path) -> None:
     files = source.inputs(str(tmp_path / "files.csv"))
     assert files.ids == [str(root / "cat" / "0.png"), str(root / "dog" / "1.png")]
     assert source.inputs(str(tmp_path / "pixels.csv")).ids == [1]
+
+
+# -- values of Python -------------------------------------------------------------------------
+
+TEXTS = ["Good.", "Bad cup.csv"]
+AS_TABLES = {
+    "pandas": pd.DataFrame,
+    "arrow": pa.Table.from_pylist,
+    "datasets": datasets.Dataset.from_list,
+    "rows": lambda rows: rows,
+}
+TABLES = pytest.mark.parametrize("table", AS_TABLES.values(), ids=list(AS_TABLES))
+
+
+def test_a_list_of_texts_is_texts_and_a_path_is_a_file(tmp_path: Path) -> None:
+    assert read_inputs(TEXTS).texts == TEXTS  # the second one looks like a file's name
+    (tmp_path / "posts.txt").write_text("Good.\nBad.\n", encoding="utf-8")
+    assert read_inputs(tmp_path / "posts.txt").texts == ["Good.", "Bad."]
+    with pytest.raises(DataError, match="not here does not exist"):
+        read_inputs(Path("not here"))
+    with pytest.raises(DataError, match=r"the input: 1 of 2 rows are bad: row 2 \(text is empty\)"):
+        read_inputs(["Good.", " "])
+
+
+@TABLES
+def test_a_table_in_memory_has_texts(table: Any) -> None:
+    rows = [{"stars": 5, "body": text} for text in TEXTS]
+    assert read_inputs(table(rows), "body").texts == TEXTS
+    with pytest.raises(
+        DataError, match=r"the input has no column 'text'.*Columns found: stars, bo"
+    ):
+        read_inputs(table(rows))
+
+
+@TABLES
+def test_a_table_in_memory_has_customers(table: Any) -> None:
+    source = CustomerData(path="nowhere.csv", target="left", ids="id")
+    rows = [{"id": "a1", "age": 31}, {"id": "b2", "age": None}]
+    dataset = source.inputs(table(rows))
+    assert list(dataset.ids) == ["a1", "b2"]
+    assert dataset.cells("age").values.to_pylist()[0] == 31
+    assert dataset.where(1) == "the input, row 2"
+
+
+@TABLES
+def test_a_table_in_memory_has_events(orders: EventData, table: Any) -> None:
+    rows = [{"customer": name, "sku": sku} for name, sku in (("zoe", "cup"), ("zoe", "pot"))]
+    requests = orders.inputs(table(rows))
+    assert requests.histories == [["cup", "pot"]]
+    assert requests.users == ["zoe"]
+
+
+def test_histories_are_lists_of_items(orders: EventData) -> None:
+    requests = orders.inputs([["red cup", "pot, small"], ["pot v1.5"]], exclude="red cup,")
+    assert requests.histories == [["red cup", "pot, small"], ["pot v1.5"]]
+    assert requests.excluded == ["red cup"]
+    with pytest.raises(DataError, match=r"the input has 'red cup'; expected lists: \[\["):
+        orders.inputs(["red cup", "pot v1.5"])
+
+
+def test_several_photos_are_named_by_their_paths(tmp_path: Path) -> None:
+    root = photos(tmp_path / "shelf")
+    first, second, *_ = sorted(root.iterdir())
+    for source in (ImageData(path="nowhere", size=12), DetectionData(path="nowhere", size=32)):
+        assert source.inputs([second, str(first)]).ids == [str(second), str(first)]
+        assert source.inputs(second).ids == [str(second)]
+    table = pd.DataFrame({"image": [str(first), str(second)]})
+    assert len(ImageData(path="nowhere", size=12).inputs(table)) == 2
+    with pytest.raises(DataError, match="expected a photo, a folder of photos or a video"):
+        DetectionData(path="nowhere").inputs(table)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (pd.DataFrame({"text": []}), "the input has no rows"),
+        (pd.DataFrame({"text": ["a", 3]}), "the input is no table"),
+        ([{"text": "a"}, {"text": 3}], "the input is no table"),
+    ],
+)
+def test_what_is_no_table_of_texts(source: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_inputs(source)
 
 
 def test_one_file_that_is_no_photo_is_named_once(tmp_path: Path) -> None:

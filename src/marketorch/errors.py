@@ -6,7 +6,7 @@ import difflib
 import errno
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -69,6 +69,16 @@ def closest(name: str, candidates: Iterable[str]) -> str:
     """Returns ``" Did you mean 'x'?"`` for the nearest candidate, or an empty string."""
     matches = difflib.get_close_matches(str(name), [str(c) for c in candidates], n=1, cutoff=0.5)
     return f" Did you mean '{matches[0]}'?" if matches else ""
+
+
+def check_choice(
+    key: str, value: object, choices: Sequence[object], error: type[UserError] = DataError
+) -> None:
+    """Raises ``error``, naming the config ``key``, if ``value`` is none of the choices."""
+    if value not in choices:
+        names = ["null" if choice is None else str(choice) for choice in choices]
+        expected = f"{', '.join(names[:-1])} or {names[-1]}"
+        raise error(f"{key} is '{value}'; expected {expected}.{closest(str(value), names)}")
 
 
 @contextmanager

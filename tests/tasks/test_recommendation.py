@@ -313,6 +313,7 @@ def test_a_run_beats_its_baselines_and_recommends_without_its_log(ring_run: Path
     assert row["items"][0] == 6
     assert row["titles"][0] == "title 6"
     assert not {3, 4, 5} & set(row["items"])
+    assert run.predict([[3, 4, 5], ["3", "4", "5"]])[1]["items"] == row["items"]
     (without,) = predict_file(run, "3 4 5", exclude="6, 7")
     assert not {6, 7} & set(without["items"])
     (near,) = run.predict("item:3")

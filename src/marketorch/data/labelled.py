@@ -26,7 +26,7 @@ from marketorch.data.reading import label_name, listed, numerically, some
 from marketorch.data.splits import Splits
 from marketorch.data.tables.cells import Cells
 from marketorch.data.tables.columns import times_of
-from marketorch.errors import DataError, closest
+from marketorch.errors import DataError, check_choice, closest
 
 
 @dataclass
@@ -103,8 +103,7 @@ class ExampleData(Splits[Examples]):
 
     def _prepare(self) -> None:
         super()._prepare()
-        if self.duplicates not in ("drop", "keep"):
-            raise DataError(f"data.duplicates is '{self.duplicates}'; expected drop or keep.")
+        check_choice("data.duplicates", self.duplicates, ("drop", "keep"))
         self.names = {str(key): name for key, name in (self.class_names or {}).items()}
 
     # -- what a reader brings -----------------------------------------------------------------

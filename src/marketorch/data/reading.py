@@ -6,7 +6,7 @@ import codecs
 import difflib
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,50 @@ def read_table(
         raise DataError(f"{path} does not exist.{_neighbour(file)}")
     name, _, part = path.partition(":")
     return _load(path, name, name=hub_config, split=part or split)
+
+
+def open_table(
+    source: Any, *, encoding: str = "utf-8", hub_config: str | None = None
+) -> tuple[pa.Table, str]:
+    """A table in memory, or as `read_table` reads it, and what to call it in messages."""
+    table = in_memory(source)
+    if table is not None:
+        return table, "the input"
+    if isinstance(source, Path):  # and no name of a data set on the hub
+        check_there(source)
+    return read_table(str(source), encoding=encoding, hub_config=hub_config), str(source)
+
+
+def in_memory(source: Any) -> pa.Table | None:
+    """A table of pandas, Arrow or `datasets`, or a list of rows by name, as Arrow has it.
+
+    Returns:
+        None: ``source`` is none of these.
+
+    Raises:
+        DataError: it has no rows, or a column of several types.
+    """
+    kind = type(source).__module__.partition(".")[0]
+    rows = isinstance(source, (list, tuple)) and bool(source) and isinstance(source[0], Mapping)
+    try:
+        if isinstance(source, pa.Table):
+            table = source
+        elif kind == "pandas" and hasattr(source, "columns"):
+            named = source.rename(columns=str)
+            table = pa.Table.from_pandas(named, preserve_index=False)
+        elif kind == "datasets" and hasattr(source, "data"):
+            table = source.with_format("arrow")[:]
+        elif rows:
+            names = list(dict.fromkeys(str(name) for row in source for name in row))
+            columns = [[row.get(name) for row in source] for name in names]
+            table = pa.table([pa.array(values) for values in columns], names)
+        else:
+            return None
+    except (pa.ArrowException, TypeError, AttributeError) as error:
+        raise DataError(f"the input is no table: {_root(error)}.") from error
+    if table.num_rows == 0:
+        raise DataError("the input has no rows.")
+    return table
 
 
 def _load(shown: str, builder: str, **arguments: Any) -> pa.Table:

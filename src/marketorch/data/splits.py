@@ -20,7 +20,7 @@ from marketorch.data.cuts import (
     random_parts,
 )
 from marketorch.data.reading import some
-from marketorch.errors import DataError
+from marketorch.errors import DataError, check_choice
 
 SPLITS = tuple(PARTS)
 
@@ -91,8 +91,7 @@ class Splits(Generic[R]):
 
     def _prepare(self) -> None:
         """Checks the arguments, and derives from them what is needed of them again and again."""
-        if self.on_bad not in ("error", "skip"):
-            raise DataError(f"data.on_bad is '{self.on_bad}'; expected error or skip.")
+        check_choice("data.on_bad", self.on_bad, ("error", "skip"))
         test = self.test if self.folds else None
         _one_of(
             {

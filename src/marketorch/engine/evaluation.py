@@ -14,7 +14,7 @@ from torch import Tensor
 from marketorch import distributed
 from marketorch.engine import loading
 from marketorch.engine.task import Batch, Dataset, Predictions, Task
-from marketorch.errors import ConfigError
+from marketorch.errors import ConfigError, check_choice
 
 if TYPE_CHECKING:
     from torchmetrics import MetricCollection
@@ -28,8 +28,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
     Raises:
         ConfigError: ``precision`` is none of the three.
     """
-    if precision not in ("auto", "fp32", "bf16"):
-        raise ConfigError(f"trainer.precision is '{precision}'; expected auto, fp32 or bf16.")
+    check_choice("trainer.precision", precision, ("auto", "fp32", "bf16"), ConfigError)
     if precision == "bf16" or (precision == "auto" and has_bf16(device)):
         return torch.bfloat16
     return torch.float32

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from marketorch.engine.task import Task
-from marketorch.errors import ConfigError, closest
+from marketorch.errors import ConfigError, check_choice, closest
 
 
 @dataclass
@@ -37,8 +37,7 @@ class Monitor:
     ) -> None:
         if patience is not None and patience < 1:
             raise ConfigError(f"trainer.patience is {patience}; expected at least 1, or null.")
-        if mode not in (None, "max", "min"):
-            raise ConfigError(f"trainer.mode is '{mode}'; expected max, min or null.")
+        check_choice("trainer.mode", mode, ("max", "min", None), ConfigError)
         self.name, self.mode, self.patience = name, mode, patience
         self.best = Best()
 

@@ -49,8 +49,8 @@ class DataSource(Protocol):
     def split(self, name: str) -> Dataset:
         """Returns ``"train"``, ``"validation"`` or ``"test"``."""
 
-    def inputs(self, source: str) -> Dataset:
-        """Reads unlabelled raw input for prediction."""
+    def inputs(self, source: Any) -> Dataset:
+        """Reads what to predict on: what a command line may name, or values of Python."""
 
     def fingerprint(self) -> str:
         """A hash that changes when the training data change."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from marketorch.errors import ConfigError
+from marketorch.errors import ConfigError, check_choice
 from marketorch.optim.muon import Muon
 
 Named = tuple[str, nn.Parameter]
@@ -157,8 +157,7 @@ def schedule(
     Raises:
         ConfigError: ``kind`` is none of the three.
     """
-    if kind not in ("cosine", "linear", "constant"):
-        raise ConfigError(f"trainer.schedule is '{kind}'; expected cosine, linear or constant.")
+    check_choice("trainer.schedule", kind, ("cosine", "linear", "constant"), ConfigError)
     warm = int(warmup * total_steps) if warmup < 1 else int(warmup)
 
     def factor(step: int) -> float:

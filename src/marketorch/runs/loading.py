@@ -12,6 +12,7 @@ import torch
 from marketorch import config as configs
 from marketorch import distributed
 from marketorch.config import DictConfig
+from marketorch.data.dataset import RawDataset
 from marketorch.engine import checkpoint
 from marketorch.engine.evaluation import predict_all
 from marketorch.engine.hardware import lay_out
@@ -47,23 +48,17 @@ class Run:
         """Predicts whatever the run's data source can read, or a raw data set; a row an example.
 
         Args:
-            inputs: what the source's ``inputs`` reads, or a data set as it gives.
+            inputs: what the source's ``inputs`` reads: a path; texts, paths, histories or rows by
+                name in a list; a table of pandas or Arrow; or a data set as it gives.
             explain: how many reasons to name for each answer.
             options: of the source's ``inputs``.
         """
-        dataset = self._read(inputs, options)
+        read = isinstance(inputs, RawDataset)
+        dataset: Any = inputs if read else self.data.inputs(inputs, **options)
         if not len(dataset):
-            return list(getattr(dataset, "skipped", []))
+            return list(dataset.skipped)
         predictions = predict_all(self.task, self.task.encode(dataset), **self.loop)
         return self.task.rows(predictions, dataset, explain=explain)
-
-    def _read(self, inputs: Any, options: dict[str, Any]) -> Any:
-        if isinstance(inputs, (str, Path)):
-            return self.data.inputs(str(inputs), **options)
-        if isinstance(inputs, Sequence) and inputs and isinstance(inputs[0], str):
-            kind: Any = type(self.data.inputs(inputs[0]))
-            return kind(list(inputs))
-        return inputs
 
 
 def build_task(config: DictConfig, schema: dict[str, Any]) -> Task:

@@ -97,7 +97,7 @@ def check_drawing(dataset: Any, source: str, draw: str) -> None:
 
     There, pictures could replace photos, and the next prediction would take them for photos.
     """
-    if not hasattr(dataset, "draw"):
+    if not dataset.drawable:
         raise ConfigError(
             f"draw={draw}: only photos can be drawn in which something is found, not these inputs."
         )

@@ -187,7 +187,7 @@ class Detection(Task):
                 for label, score, box, area in zip(*columns, strict=True)
             ]
             rows += [name | answer for answer in answers or [{"label": NOTHING}]]
-        return rows + dataset.skipped
+        return rows + list(dataset.skipped)
 
     def summary(self, rows: Sequence[Row]) -> list[Row]:
         """One row a class, the most frequent first: how much of it there is in predicted rows.

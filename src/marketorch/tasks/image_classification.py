@@ -19,7 +19,7 @@ from marketorch.data.cuts import UNLABELLED, evenly_spaced
 from marketorch.data.images.augmentation import Augmentation
 from marketorch.data.images.dataset import DecodedImages, ImageDataset
 from marketorch.engine.task import Batch, Predictions, Row, Step
-from marketorch.errors import ConfigError
+from marketorch.errors import ConfigError, check_choice
 from marketorch.figures import plots
 from marketorch.tasks.card import TaskCard
 from marketorch.tasks.classification import Classification, log_class_weights
@@ -81,8 +81,7 @@ class ImageClassification(Classification):
         views: str = "one",
         calibration: bool = True,
     ) -> None:
-        if views not in ("one", "flip"):
-            raise ConfigError(f"task.views is '{views}'; expected one or flip.")
+        check_choice("task.views", views, ("one", "flip"), ConfigError)
         number, channels = len(schema["classes"]), schema.get("channels", 1)
         names = schema.get("votes", [])
         self_voted = bool(names) and len(names) == number and names == schema.get("raw_classes")
@@ -236,7 +235,7 @@ class ImageClassification(Classification):
             row: Row = {} if dataset.ids is None else {"image": dataset.ids[index]}
             row |= {} if dataset.about is None else dataset.about[index]
             rows.append(row | self.answer(shares) | self._scores(shares))
-        return rows + dataset.skipped
+        return rows + list(dataset.skipped)
 
     def check_readable(self, dataset: Any, where: str) -> None:
         """Images have to have the channels and the side that the model was trained on."""

@@ -618,7 +618,7 @@ def test_what_holds_no_box_or_no_annotations(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "coca"}, "data.format is 'coca'; expected one of auto, coco, voc, yolo, hub"),
+        ({"format": "coca"}, "data.format is 'coca'; expected auto, coco, voc, yolo or hub"),
         ({"on_bad": "ignore"}, "data.on_bad is 'ignore'"),
         ({"duplicates": "twice"}, "data.duplicates"),
         ({"size": 0}, "data.size is 0; expected more than 0"),

@@ -17,9 +17,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from marketorch.data.dataset import RawDataset
 from marketorch.data.images.dataset import Decoder, Pixels
 from marketorch.data.images.decoding import FORMATS
-from marketorch.engine.task import Batch, Row
+from marketorch.engine.task import Batch
 from marketorch.errors import DataError
 
 GREY = 114  # what surrounds a photo, as Redmon's darknet has it
@@ -36,7 +37,7 @@ class Frame(NamedTuple):
     top: float
 
 
-class BoxDataset:
+class BoxDataset(RawDataset):
     """Photos with boxes.
 
     Batches hold ``images (B, 3, S, S)`` uint8, ``boxes (B, G, 4)`` float32, ``frames (B, 3)``
@@ -51,8 +52,6 @@ class BoxDataset:
         frames: ``(N, 3)``, see `Frame`; None: the photos are what the model reads.
         ids: names of the photos.
         sizes: their widths and heights ``(N, 2)``; None: those of the input.
-
-    ``skipped`` are rows for inputs that there is nothing to predict on, e.g. unreadable files.
     """
 
     def __init__(
@@ -69,7 +68,6 @@ class BoxDataset:
         self.frames = torch.tensor([[1.0, 0.0, 0.0]] * len(images)) if frames is None else frames
         self.sizes = torch.tensor([[side, side]] * len(images)) if sizes is None else sizes
         self.ids = ids
-        self.skipped: list[Row] = []
 
     def __len__(self) -> int:
         return len(self.images)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from marketorch.data.images.dataset import as_tensor
 from marketorch.data.images.decoding import THREADS, photo_files
 from marketorch.data.images.videos import SUFFIXES as VIDEOS
 from marketorch.data.images.videos import frames_at, read_frames, time_of
-from marketorch.data.reading import FORMATS
+from marketorch.data.reading import FORMATS, in_memory
 from marketorch.errors import DataError
 
 TABLES = frozenset(FORMATS) - {".txt"}
@@ -38,11 +39,16 @@ class PhotoReader:
     video_every: float
     on_bad: str
 
-    def inputs(self, source: str) -> PhotosToSearch:
-        """Reads photos to predict on: one, a folder of them, or frames of a video."""
-        if Path(source).suffix.lower() in VIDEOS:
+    def inputs(self, source: Any) -> PhotosToSearch:
+        """Reads photos to predict on: one, a folder of them, or frames of a video.
+
+        Args:
+            source: a path, or several paths of photos.
+        """
+        suffix = Path(source).suffix.lower() if isinstance(source, (str, Path)) else ""
+        if suffix in VIDEOS:
             return self._video(Path(source))
-        if Path(source).suffix.lower() in TABLES:
+        if suffix in TABLES or in_memory(source) is not None:
             raise DataError(f"{source}: expected a photo, a folder of photos or a video.")
         files = photo_files(source)
         photos = [AnnotatedPhoto(file, str(file), []) for file in files]

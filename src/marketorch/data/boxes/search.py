@@ -28,6 +28,7 @@ class PhotosToSearch(BoxDataset):
     """
 
     ids: Sequence[str]
+    drawable = True
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ from marketorch.data.cuts import Words
 from marketorch.data.images.decoding import content_of
 from marketorch.data.labelled import ExampleData, Examples
 from marketorch.data.reading import some, usable_rows
-from marketorch.errors import DataError, closest
+from marketorch.errors import DataError, check_choice, closest
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -81,8 +81,7 @@ class DetectionData(PhotoReader, ExampleData):
 
     def _prepare(self) -> None:
         super()._prepare()
-        if self.format not in KINDS:
-            raise DataError(f"data.format is '{self.format}'; expected one of {', '.join(KINDS)}.")
+        check_choice("data.format", self.format, KINDS)
         for key, value in {"size": self.size, "video_every": self.video_every}.items():
             if not value > 0:
                 raise DataError(f"data.{key} is {value}; expected more than 0.")

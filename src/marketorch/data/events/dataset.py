@@ -8,13 +8,14 @@ from typing import Any
 
 from torch import Tensor
 
+from marketorch.data.dataset import RawDataset
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.ragged import Ragged
 from marketorch.errors import DataError
 
 
 @dataclass
-class EventDataset:
+class EventDataset(RawDataset):
     """Users with what they did and, to evaluate, what came next.
 
     Args:

@@ -27,9 +27,9 @@ class DescribedEvents:
     negatives: str | None
     item_table: str | None
     title: str | None
-    item_columns: Sequence[str]
+    item_attributes: Sequence[str]
     user_table: str | None
-    user_columns: Sequence[str]
+    user_attributes: Sequence[str]
 
     # -- what `EventData` brings ------------------------------------------------------------------
 
@@ -73,7 +73,7 @@ class DescribedEvents:
             titles = [names.get(str(item), "") for item in items]
         users = self._users[self._user_numbers.numpy() > 0].tolist()
         catalogue = Catalogue(items, users, titles)
-        for kind_, columns in (("item", self.item_columns), ("user", self.user_columns)):
+        for kind_, columns in (("item", self.item_attributes), ("user", self.user_attributes)):
             described = table if kind_ == "item" else self._users_described
             if columns and described is not None:
                 setattr(catalogue, f"{kind_}_attributes", Attributes.learnt(described, columns))
@@ -83,14 +83,16 @@ class DescribedEvents:
     def _items_described(self) -> pd.DataFrame | None:
         if not self.item_table:
             return None
-        names = dict.fromkeys([*([self.title] if self.title else []), *self.item_columns])
+        names = dict.fromkeys([*([self.title] if self.title else []), *self.item_attributes])
         return read_attributes(self.item_table, "data.item", self.columns[ITEM], list(names))
 
     @cached_property
     def _users_described(self) -> pd.DataFrame | None:
         if not self.user_table:
             return None
-        return read_attributes(self.user_table, "data.user", self.columns[USER], self.user_columns)
+        return read_attributes(
+            self.user_table, "data.user", self.columns[USER], self.user_attributes
+        )
 
     @cached_property
     def item_tokens(self) -> Tensor | None:

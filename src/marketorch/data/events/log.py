@@ -8,23 +8,24 @@ from typing import Any
 import pandas as pd
 
 from marketorch.console import say
-from marketorch.data.reading import column, read_table
+from marketorch.data.reading import column, open_table, read_table
 from marketorch.errors import DataError
 
 USER, ITEM, TIME, RATING = "user", "item", "time", "rating"
 
 
-def read_events(path: str, columns: Mapping[str, str], *, min_rating: float) -> pd.DataFrame:
+def read_events(source: Any, columns: Mapping[str, str], *, min_rating: float) -> pd.DataFrame:
     """Events as ``user``, ``item`` and, where there are such columns, ``time`` and more.
 
     Args:
+        source: a file, a hub id, or a table in memory, see `marketorch.data.reading.in_memory`.
         columns: the file's name of each, e.g. ``{"user": "user_id", "item": "movie_id"}``.
         min_rating: events with a lower ``rating`` are dropped.
 
     Raises:
         DataError: with the file, the column or the row, what was found and what was expected.
     """
-    table = read_table(path)
+    table, path = open_table(source)
     events = pd.DataFrame(
         {key: column(table, name, f"data.{key}", path).to_pandas() for key, name in columns.items()}
     )

@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from marketorch.data.dataset import RawDataset
 from marketorch.errors import DataError
 
 
 @dataclass
-class Requests:
+class Requests(RawDataset):
     """Histories to continue, or items whose like is asked for.
 
     Written on a command line: ``260 1196`` is a history, ``user:42`` a user of the log,

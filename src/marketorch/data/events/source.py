@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,13 @@ from marketorch.data.events.requests import Requests, words
 from marketorch.data.ragged import Ragged, pairs
 from marketorch.data.reading import FORMATS, listed, numbers_or_words, read_table
 from marketorch.engine.loading import derive_seed
-from marketorch.errors import DataError, closest
+from marketorch.errors import DataError, check_choice
 
 SPLITS = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 PROTOCOLS = ("leave_last_out", "temporal", "random", "given", "new_users")
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class EventData(DescribedEvents):
     """Events from CSV, TSV, JSON lines, Parquet or a hub id.
 
@@ -77,64 +78,44 @@ class EventData(DescribedEvents):
         DataError: on reading, with the file, the row or the column, what was found and expected.
     """
 
-    def __init__(
-        self,
-        *,
-        path: str,
-        user: str = "user",
-        item: str = "item",
-        time: str | None = None,
-        rating: str | None = None,
-        min_rating: float = 0.0,
-        duplicates: str = "keep",
-        min_item_events: int = 1,
-        min_user_events: int = 1,
-        protocol: str = "leave_last_out",
-        test_fraction: float = 0.1,
-        validation_fraction: float = 0.1,
-        test_from: str | None = None,
-        test: str | None = None,
-        negatives: str | None = None,
-        history_events: int = 0,
-        validation_from: str = "random",
-        validate: bool = True,
-        without_validation: str | None = None,
-        item_table: str | None = None,
-        title: str | None = None,
-        item_attributes: Sequence[str] = (),
-        user_table: str | None = None,
-        user_attributes: Sequence[str] = (),
-        seed: int = 0,
-    ) -> None:
-        if duplicates not in ("keep", "first", "last"):
-            raise DataError(f"data.duplicates is '{duplicates}'; expected keep, first or last.")
-        if protocol not in PROTOCOLS:
+    path: str
+    user: str = "user"
+    item: str = "item"
+    time: str | None = None
+    rating: str | None = None
+    min_rating: float = 0.0
+    duplicates: str = "keep"
+    min_item_events: int = 1
+    min_user_events: int = 1
+    protocol: str = "leave_last_out"
+    test_fraction: float = 0.1
+    validation_fraction: float = 0.1
+    test_from: str | None = None
+    test: str | None = None
+    negatives: str | None = None
+    history_events: int = 0
+    validation_from: str = "random"
+    validate: bool = True
+    without_validation: str | None = None
+    item_table: str | None = None
+    title: str | None = None
+    item_attributes: Sequence[str] = ()
+    user_table: str | None = None
+    user_attributes: Sequence[str] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("data.duplicates", self.duplicates, ("keep", "first", "last"))
+        check_choice("data.protocol", self.protocol, PROTOCOLS)
+        check_choice("data.validation_from", self.validation_from, ("random", "last"))
+        if self.validation_from == "last" and self.protocol != "given":
             raise DataError(
-                f"data.protocol is '{protocol}'.{closest(protocol, PROTOCOLS)} "
-                f"Expected one of {', '.join(PROTOCOLS)}."
+                f"data.validation_from=last is for data.protocol=given, not {self.protocol}."
             )
-        if validation_from not in ("random", "last"):
-            raise DataError(
-                f"data.validation_from is '{validation_from}'; expected random or last."
-            )
-        if validation_from == "last" and protocol != "given":
-            raise DataError(
-                f"data.validation_from=last is for data.protocol=given, not {protocol}."
-            )
-        if (protocol == "given") != bool(test):
+        if (self.protocol == "given") != bool(self.test):
             raise DataError("data.protocol=given and data.test need each other.")
-        self.path, self.test, self.protocol = path, test, protocol
-        names = {USER: user, ITEM: item, TIME: time, RATING: rating}
+        names = {USER: self.user, ITEM: self.item, TIME: self.time, RATING: self.rating}
         self.columns = {key: name for key, name in names.items() if name}
-        self.min_rating, self.duplicates = min_rating, duplicates
-        self.least = {ITEM: min_item_events, USER: min_user_events}
-        self.test_fraction, self.test_from, self.negatives = test_fraction, test_from, negatives
-        self.validation_fraction = validation_fraction if validate else 0.0
-        self.validate, self.without_validation = validate, without_validation
-        self.validation_from = validation_from
-        self.history_events, self.seed = history_events, seed
-        self.item_table, self.title, self.item_columns = item_table, title, list(item_attributes)
-        self.user_table, self.user_columns = user_table, list(user_attributes)
 
     # -- the DataSource protocol --------------------------------------------------------------
 
@@ -173,27 +154,35 @@ class EventData(DescribedEvents):
         self._report(name, dataset)
         return dataset
 
-    def inputs(self, source: str, *, exclude: str | None = None) -> Requests:
+    def inputs(self, source: Any, *, exclude: str | None = None) -> Requests:
         """Reads whom to recommend for: see `Requests`.
 
         Args:
+            source: what a command line may say; histories, lists of items such as
+                ``[[260, 1196], [5]]``; or events, a file or a table in memory.
             exclude: items that are never recommended, see `words`.
         """
         requests = self._requests(source)
         return replace(requests, excluded=words(exclude)) if exclude else requests
 
-    def _requests(self, source: str) -> Requests:
+    def _requests(self, source: Any) -> Requests:
+        if isinstance(source, (list, tuple)) and not (source and isinstance(source[0], Mapping)):
+            return Requests(_histories(source))
+        if isinstance(source, str) and not _names_a_file(source):
+            return self._typed(source)
+        events = self._ordered(read_events(source, self.columns, min_rating=self.min_rating))
+        histories = events.groupby(USER, sort=False)[ITEM].agg(list)
+        users = histories.index.tolist()
+        return Requests(histories.tolist(), users, attributes=self._described(users))
+
+    def _typed(self, source: str) -> Requests:
+        """What a command line says."""
         kind, colon, rest = source.partition(":")
         if colon and kind == "item":
             return Requests([[word] for word in words(rest)], similar=True)
         if colon and kind == "user":
             return self._requests_of(rest)
-        if Path(source).suffix.lower() not in FORMATS and not os.path.isfile(source):
-            return Requests([words(source)])
-        events = self._ordered(read_events(source, self.columns, min_rating=self.min_rating))
-        histories = events.groupby(USER, sort=False)[ITEM].agg(list)
-        users = histories.index.tolist()
-        return Requests(histories.tolist(), users, attributes=self._described(users))
+        return Requests([words(source)])
 
     def fingerprint(self) -> str:
         """Hash of the training histories."""
@@ -211,7 +200,7 @@ class EventData(DescribedEvents):
         events = self._read()
         if self.duplicates != "keep":
             events = without_duplicates(events, self.duplicates)
-        events = core(events, self.least)
+        events = core(events, {ITEM: self.min_item_events, USER: self.min_user_events})
         if not len(events):
             raise DataError(f"{self.path}: no event is left after filtering.")
         if self.test:
@@ -250,7 +239,8 @@ class EventData(DescribedEvents):
     @cached_property
     def _parts(self) -> np.ndarray:
         """What each event ``(E,)`` is for."""
-        owners, share = self._owners, self.validation_fraction
+        owners = self._owners
+        share = self.validation_fraction if self.validate else 0.0
         generator = np.random.default_rng(derive_seed(self.seed))
         if self.protocol == "leave_last_out":
             return protocols.leave_last_out(owners, self._validated, self.path)
@@ -346,3 +336,15 @@ class EventData(DescribedEvents):
             own = [like(example, item, where) for item in items]
             joined.setdefault(str(user), []).extend(own)
         return joined
+
+
+def _names_a_file(text: str) -> bool:
+    return Path(text).suffix.lower() in FORMATS or os.path.isfile(text)
+
+
+def _histories(source: Sequence[Any]) -> list[list[Any]]:
+    """Histories that were given as lists. DataError if they are none."""
+    for history in source:
+        if not isinstance(history, (list, tuple)):
+            raise DataError(f"the input has {history!r:.60}; expected lists: [[260, 1196], [5]].")
+    return [list(history) for history in source]

@@ -12,15 +12,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from marketorch.data.dataset import RawDataset
 from marketorch.data.images.decoding import Mode, decode, read_photo
-from marketorch.engine.task import Batch, Row
+from marketorch.engine.task import Batch
 from marketorch.errors import DataError
 
 Pixels = np.ndarray
 MODES: dict[int, Mode] = {1: "L", 3: "RGB"}
 
 
-class ImageDataset:
+class ImageDataset(RawDataset):
     """Images with or without labels.
 
     Batches hold ``images (B, C, S, S)`` uint8, ``index (B,)`` and, where there are any,
@@ -31,8 +32,6 @@ class ImageDataset:
         labels, votes: of each, if known.
         ids: names of the rows or files.
         about: further columns of the predicted rows, e.g. where in a photo a face was found.
-
-    ``skipped`` are rows for inputs that there is nothing to predict on, e.g. photos without a face.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class ImageDataset:
     ) -> None:
         self.images, self.labels, self.votes = images, labels, votes
         self.ids, self.about = ids, about
-        self.skipped: list[Row] = []
 
     def __len__(self) -> int:
         return len(self.images)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,14 +27,18 @@ FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # of the
 Mode = Literal["RGB", "L"]
 
 
-def photo_files(path: str | Path) -> list[Path]:
+def photo_files(path: str | Path | Sequence[str | Path]) -> list[Path]:
     """Returns the photo at ``path``, or all photos in that folder and the folders in it, sorted.
+
+    Of several paths it returns all photos, path by path.
 
     In a folder a photo is known by its suffix; hidden files are passed over.
 
     Raises:
         DataError: nothing is there, or the folder holds no photo.
     """
+    if not isinstance(path, (str, Path)):
+        return [file for one in path for file in photo_files(one)]
     path = Path(path)
     if os.path.isfile(path):  # which, unlike Path.is_file, takes any text
         return [path]

@@ -61,6 +61,8 @@ class FacesInPhotos(DecodedImages):
         on_bad: ``error`` or ``skip`` for files that cannot be read.
     """
 
+    drawable = True
+
     def __init__(self, photos: Sequence[Path], *, size: int, channels: int, on_bad: str) -> None:
         finder = FaceFinder()
         self.photos, self.mode = list(photos), MODES[channels]

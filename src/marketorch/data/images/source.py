@@ -29,9 +29,9 @@ from marketorch.data.images.decoding import THREADS, content_of, photo_files, pi
 from marketorch.data.images.face_photos import FaceDecoder, FacesInPhotos
 from marketorch.data.images.votes import Votes
 from marketorch.data.labelled import Examples, LabelledData
-from marketorch.data.reading import FORMATS, label_name, listed, read_table, usable_rows
+from marketorch.data.reading import FORMATS, in_memory, label_name, listed, read_table, usable_rows
 from marketorch.data.splits import SPLITS
-from marketorch.errors import DataError
+from marketorch.errors import DataError, check_choice
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -90,12 +90,8 @@ class ImageData(LabelledData):
         super()._prepare()
         if self.channels not in (1, 3):
             raise DataError(f"data.channels is {self.channels}; expected 1 (grey) or 3 (colour).")
-        if self.fit not in ("crop", "squash"):
-            raise DataError(f"data.fit is '{self.fit}'; expected crop or squash.")
-        if self.find_faces not in ("never", "inputs", "always"):
-            raise DataError(
-                f"data.find_faces is '{self.find_faces}'; expected never, inputs or always."
-            )
+        check_choice("data.fit", self.fit, ("crop", "squash"))
+        check_choice("data.find_faces", self.find_faces, ("never", "inputs", "always"))
         for name, values in (self.scores or {}).items():
             if not isinstance(values, dict):
                 raise DataError(f"data.scores.{name} is {values!r:.40}; expected numbers by class.")
@@ -120,18 +116,26 @@ class ImageData(LabelledData):
         votes = None if part.votes is None else torch.tensor(np.stack(part.votes))
         return self._dataset(part, self._numbers(part, name), votes)
 
-    def inputs(self, source: str) -> ImageDataset:
-        """Reads images to predict on: a picture, a folder of them, or a table."""
-        if Path(source).suffix.lower() in FORMATS:
-            part = self._pictures(self._table(source), source)
+    def inputs(self, source: Any) -> ImageDataset:
+        """Reads images to predict on: a picture, a folder of them, or a table.
+
+        Args:
+            source: a path, several paths, or a table in memory, see
+                `marketorch.data.reading.in_memory`.
+        """
+        table, shown = in_memory(source), "the input"
+        if isinstance(source, (str, Path)) and Path(source).suffix.lower() in FORMATS:
+            table, shown = self._table(str(source)), str(source)
+        if table is not None:
+            part = self._pictures(table, shown)
             pairs = zip(part.values, part.rows, strict=True)
             part.rows = [str(own) if isinstance(own, Path) else row for own, row in pairs]
-            return self._dataset(self._decoded(part, source))
+            return self._dataset(self._decoded(part, shown))
         files = photo_files(source)
         if self.find_faces != "never":
             form = {"size": self.size, "channels": self.channels}
             return FacesInPhotos(files, **form, on_bad=self.on_bad)
-        return self._dataset(self._decoded(Examples(files, None, [*map(str, files)]), source))
+        return self._dataset(self._decoded(Examples(files, None, [*map(str, files)]), str(source)))
 
     def fingerprint(self) -> str:
         """Hash of the training images and labels."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor
 from marketorch.console import say
 from marketorch.data.boxes.dataset import BoxDataset, DecodedBoxes
 from marketorch.data.boxes.formats import read_annotations, splits_in
+from marketorch.data.boxes.search import PhotosToSearch
 from marketorch.data.boxes.source import DetectionData
 from marketorch.data.images.dataset import Pixels, as_tensor
 from marketorch.data.reading import some
@@ -29,10 +30,10 @@ from marketorch.data.scenes.marks import BrandMark, draw_svg, read_marks
 from marketorch.data.scenes.photos import read_crops, read_surfaces
 from marketorch.data.scenes.printing import Cutout, cut_out
 from marketorch.data.scenes.scene import MARKS, scene
+from marketorch.data.splits import SPLITS
 from marketorch.engine.task import Batch
-from marketorch.errors import DataError
+from marketorch.errors import DataError, check_choice
 
-SPLITS = ("train", "validation", "test")
 NEAR = 0.75  # likeness of two names that may be the same, misspelt
 HELD_OUT = 10  # of so many photos, validation and test scenes have one each for themselves
 
@@ -87,6 +88,7 @@ class SceneDataset(BoxDataset):
         return {"images": image, "boxes": boxes, "labels": labels} | about
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class SceneData:
     """Scenes for training; for validation and test, scenes or annotated photos.
 
@@ -117,41 +119,35 @@ class SceneData:
         DataError: on reading, with the file, what was found and what was expected.
     """
 
-    def __init__(
-        self,
-        *,
-        marks: str | None = None,
-        distractors: str | None = None,
-        backgrounds: str | None = None,
-        crops: str | None = None,
-        photos: str | None = None,
-        images: str | None = None,
-        validation: str | None = None,
-        test: str | None = None,
-        class_names: dict[Any, str] | None = None,
-        num_train: int = 4_000,
-        num_validation: int = 400,
-        num_test: int = 400,
-        size: int = 320,
-        seed: int = 0,
-        max_backgrounds: int = 1_000,
-        video_every: float = 1.0,
-        on_bad: str = "error",
-    ) -> None:
-        if on_bad not in ("error", "skip"):
-            raise DataError(f"data.on_bad is '{on_bad}'; expected error or skip.")
-        sizes = {"train": num_train, "validation": num_validation, "test": num_test}
-        if min(sizes.values()) < 0 or min(size, max_backgrounds) < 1 or seed < 0:
+    marks: str | None = None
+    distractors: str | None = None
+    backgrounds: str | None = None
+    crops: str | None = None
+    photos: str | None = None
+    images: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    class_names: Mapping[Any, str] | None = None
+    num_train: int = 4_000
+    num_validation: int = 400
+    num_test: int = 400
+    size: int = 320
+    seed: int = 0
+    max_backgrounds: int = 1_000
+    video_every: float = 1.0
+    on_bad: str = "error"
+
+    def __post_init__(self) -> None:
+        check_choice("data.on_bad", self.on_bad, ("error", "skip"))
+        numbers = (self.num_train, self.num_validation, self.num_test)
+        self.sizes = dict(zip(SPLITS, numbers, strict=True))
+        if min(*numbers, self.seed) < 0 or min(self.size, self.max_backgrounds) < 1:
             raise DataError(
                 "data.num_train, data.num_validation, data.num_test and data.seed must not be "
                 "negative; data.size and data.max_backgrounds must be 1 or more."
             )
-        self.folders = {"marks": marks, "distractors": distractors}
-        self.backgrounds, self.crops, self.images = backgrounds, crops, images
-        self.annotated = {"train": photos, "validation": validation, "test": test}
-        self.class_names = {str(key): name for key, name in (class_names or {}).items()}
-        self.sizes, self.size, self.seed = sizes, size, seed
-        self.max_backgrounds, self.video_every, self.on_bad = max_backgrounds, video_every, on_bad
+        self.annotated = {"train": self.photos, "validation": self.validation, "test": self.test}
+        self.names = {str(key): name for key, name in (self.class_names or {}).items()}
         self._made: dict[str, BoxDataset] = {}
 
     # -- the DataSource protocol --------------------------------------------------------------
@@ -181,7 +177,7 @@ class SceneData:
             self._made[name] = self._split(name)
         return self._made[name]
 
-    def inputs(self, source: str) -> BoxDataset:
+    def inputs(self, source: Any) -> PhotosToSearch:
         """Reads photos to predict on, see `DetectionData.inputs`."""
         return self._photos("the scenes").inputs(source)
 
@@ -209,16 +205,15 @@ class SceneData:
         cropped: Sequence[str] = []
         if self.crops is not None:
             cropped = read_annotations(self.crops, "auto", self.images).classes
-        named = {self.class_names.get(name, name) for name in cropped}
+        named = {self.names.get(name, name) for name in cropped}
         return sorted(named | {mark.name for mark in self._marks})
 
     @cached_property
     def _marks(self) -> list[BrandMark]:
-        return self._read("marks", mark_drawings.MARKS)
+        return self._read(self.marks, mark_drawings.MARKS)
 
-    def _read(self, key: str, drawings: dict[str, str]) -> list[BrandMark]:
+    def _read(self, folder: str | None, drawings: dict[str, str]) -> list[BrandMark]:
         """The marks in a folder or, if none is named, the drawings."""
-        folder = self.folders[key]
         if folder is not None:
             return read_marks(folder, side=self.size, on_bad=self.on_bad)
         drawn = zip(drawings, draw_svg(list(drawings.values()), side=self.size), strict=True)
@@ -227,7 +222,7 @@ class SceneData:
     @cached_property
     def _cutouts(self) -> tuple[list[list[Cutout]], list[Cutout]]:
         """The marks of each class, and those that are not looked for."""
-        others = self._read("distractors", mark_drawings.DISTRACTORS)
+        others = self._read(self.distractors, mark_drawings.DISTRACTORS)
         if both := sorted({mark.name for mark in others} & set(self.classes)):
             raise DataError(
                 f"{some(both)}: these are marks to find and distractors as well "
@@ -248,7 +243,7 @@ class SceneData:
         if self.crops is None:
             return None
         number = {name: place for place, name in enumerate(self.classes)}
-        number |= {key: number[name] for key, name in self.class_names.items() if name in number}
+        number |= {key: number[name] for key, name in self.names.items() if name in number}
         crops = read_crops(self.crops, self.images, number, size=self.size, on_bad=self.on_bad)
         own = zip(self.classes, self._cutouts[0], crops, strict=True)
         if unseen := [name for name, marks, cut in own if not marks and not cut]:

@@ -11,7 +11,7 @@ from marketorch.data.images.dataset import DecodedImages
 from marketorch.data.images.source import ImageData
 from marketorch.data.synthetic.faces import CLASSES, Faces, generate_faces
 from marketorch.data.synthetic.generated import GeneratedSplits
-from marketorch.errors import DataError
+from marketorch.errors import check_choice
 
 SMILES = ["posed", "genuine"]
 
@@ -42,8 +42,7 @@ class SyntheticFaces(GeneratedSplits, ImageData):
         scores: dict[str, dict[str, float]] | None = None,
         on_bad: str = "error",
     ) -> None:
-        if target not in ("emotion", "smile"):
-            raise DataError(f"data.target is '{target}'; expected emotion or smile.")
+        check_choice("data.target", target, ("emotion", "smile"))
         super().__init__(
             path="the synthetic faces",
             size=size,

@@ -57,7 +57,7 @@ class SyntheticReviews(GeneratedSplits):
             len(places), seed=self.seed, label_noise=self.label_noise, start=places.start
         )
 
-    def inputs(self, source: str, *, contains: str | None = None) -> TextDataset:
+    def inputs(self, source: Any, *, contains: str | None = None) -> TextDataset:
         """Reads a file with a ``text`` column, or takes a text itself.
 
         Args:

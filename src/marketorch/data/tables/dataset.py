@@ -12,12 +12,13 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
+from marketorch.data.dataset import RawDataset
 from marketorch.data.reading import column
 from marketorch.data.tables.cells import BLANKS, Cells, plain
 
 
 @dataclass
-class CustomerDataset:
+class CustomerDataset(RawDataset):
     """Rows of a table, their classes and what was done with them.
 
     Args:

@@ -21,7 +21,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from marketorch.console import say
-from marketorch.data.reading import check_encoding, check_there, read_table, some, whole
+from marketorch.data.reading import check_encoding, check_there, in_memory, read_table, some, whole
 from marketorch.data.tables.cells import is_text
 from marketorch.errors import DataError
 
@@ -33,9 +33,9 @@ BLOCK = 1 << 24  # bytes that are parsed at once
 
 
 def read_customers(
-    path: str, *, encoding: str = "utf-8", on_bad: str = "error", hub_config: str | None = None
+    source: Any, *, encoding: str = "utf-8", on_bad: str = "error", hub_config: str | None = None
 ) -> pa.Table:
-    """Reads a file, or a data set on the hub, as a table of uniquely named columns.
+    """Reads a file, a data set on the hub or what is in memory as a table of named columns.
 
     Args:
         on_bad: ``error`` or ``skip`` for rows with too few or too many fields.
@@ -44,18 +44,25 @@ def read_customers(
         DataError: the file is missing, empty, broken or of an unknown format; rows are ragged; or
             two columns have one name.
     """
-    file, suffix = Path(path), Path(path).suffix.lower()
-    if suffix in DELIMITED:
-        check_there(file)
-        table = _read_delimited(file, encoding, on_bad)
-    elif suffix == ".parquet":
-        check_there(file)
-        table = _read_parquet(file)
-    else:
-        table = _plain(read_table(path, encoding=encoding, hub_config=hub_config))
+    table, path = in_memory(source), "the input"
+    if isinstance(source, Path):  # and no name of a data set on the hub
+        check_there(source)
+    if table is None:
+        table, path = _read_file(str(source), encoding, on_bad, hub_config), str(source)
     if table.num_rows == 0:
         raise DataError(f"{path} has a header but no rows.")
     return table.rename_columns(_names(table.column_names, path))
+
+
+def _read_file(path: str, encoding: str, on_bad: str, hub_config: str | None) -> pa.Table:
+    file, suffix = Path(path), Path(path).suffix.lower()
+    if suffix in DELIMITED:
+        check_there(file)
+        return _read_delimited(file, encoding, on_bad)
+    if suffix == ".parquet":
+        check_there(file)
+        return _read_parquet(file)
+    return _plain(read_table(path, encoding=encoding, hub_config=hub_config))
 
 
 def joined(paths: Sequence[str], tables: Sequence[pa.Table]) -> pa.Table:

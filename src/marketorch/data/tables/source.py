@@ -20,7 +20,7 @@ import pyarrow as pa
 import torch
 
 from marketorch.data.cuts import Words
-from marketorch.data.reading import usable_rows
+from marketorch.data.reading import in_memory, usable_rows
 from marketorch.data.splits import Splits
 from marketorch.data.tables.cells import distinct
 from marketorch.data.tables.columns import Column, Reading, infer, parse, times_of
@@ -38,7 +38,7 @@ from marketorch.data.tables.targets import (
     treatments,
     words,
 )
-from marketorch.errors import DataError
+from marketorch.errors import DataError, check_choice
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -93,8 +93,7 @@ class CustomerData(Splits[CustomerDataset]):
 
     def _prepare(self) -> None:
         super()._prepare()
-        if self.leaks not in ("warn", "error", "ignore"):
-            raise DataError(f"data.leaks is '{self.leaks}'; expected warn, error or ignore.")
+        check_choice("data.leaks", self.leaks, ("warn", "error", "ignore"))
         target = self.target or []
         self.targets = [target] if isinstance(target, str) else list(target)
         if twice := [name for name, number in Counter(self.targets).items() if number > 1]:
@@ -144,9 +143,14 @@ class CustomerData(Splits[CustomerDataset]):
         treatment = self._treatments.numbers(part, name) if self._treatments else None
         return replace(part, labels=labels, targets=targets, treatment=treatment)
 
-    def inputs(self, source: str) -> CustomerDataset:
-        """Reads a table to score: it needs no target, and its columns may stand in any order."""
+    def inputs(self, source: Any) -> CustomerDataset:
+        """Reads a table to score: it needs no target, and its columns may stand in any order.
+
+        Args:
+            source: a file, a hub id, or a table in memory, see `marketorch.data.reading.in_memory`.
+        """
         table = self._read(source)
+        source = "the input" if in_memory(source) is not None else str(source)
         known = [name for name in table.column_names if self._left_out(name)]
         return self._dataset(table, [(source, 0)], known)
 
@@ -271,7 +275,7 @@ class CustomerData(Splits[CustomerDataset]):
             return rows
         return regrouped(rows, self.roles.get("treatment", ""), self.regrouping, self.control)
 
-    def _read(self, path: str) -> pa.Table:
+    def _read(self, path: Any) -> pa.Table:
         return read_customers(
             path, encoding=self.encoding, on_bad=self.on_bad, hub_config=self.hub_config
         )

@@ -10,19 +10,21 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from marketorch.data.dataset import RawDataset
 from marketorch.data.labelled import Examples, LabelledData
 from marketorch.data.reading import (
     FOREIGN,
     FORMATS,
     label_name,
     listed,
+    open_table,
     read_table,
     usable_rows,
 )
@@ -32,7 +34,7 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+|<br\s*/?>")
 
 
 @dataclass
-class TextDataset:
+class TextDataset(RawDataset):
     """Raw texts; ``labels`` ``(N,)`` index the schema's classes, -1 for unlabelled ones."""
 
     texts: list[str]
@@ -82,10 +84,11 @@ class TextData(LabelledData):
         dataset = TextDataset(part.values, self._numbers(part, name), part.rows)
         return clipped(dataset, self.clip) if name == "train" and self.clip else dataset
 
-    def inputs(self, source: str, *, contains: str | None = None) -> TextDataset:
+    def inputs(self, source: Any, *, contains: str | None = None) -> TextDataset:
         """Reads texts to predict on: a file with the text column, or a text itself.
 
         Args:
+            source: see `read_inputs`.
             contains: keep those alone that mention this, whatever its case.
         """
         texts = read_inputs(source, self.text, encoding=self.encoding, on_bad=self.on_bad)
@@ -122,25 +125,35 @@ class TextData(LabelledData):
 
 
 def read_inputs(
-    source: str, text: str = "text", *, encoding: str = "utf-8", on_bad: str = "error"
+    source: Any, text: str = "text", *, encoding: str = "utf-8", on_bad: str = "error"
 ) -> TextDataset:
     """Texts to predict on: the ``text`` column of a file, the lines of a .txt, or a text itself.
+
+    Args:
+        source: a file or a text; a ``Path``, which is a file in any case; a list of texts; or a
+            table in memory, see `marketorch.data.reading.in_memory`.
 
     Raises:
         DataError: ``source`` is a folder, or a file without that column or of another format.
     """
-    path = Path(source)
-    suffix = path.suffix.lower()
-    if os.path.isdir(source):
+    shown = "the input"
+    if isinstance(source, (str, Path)) and os.path.isdir(source):
         raise DataError(f"{source} is a folder; expected a file ({', '.join(FORMATS)}) or a text.")
-    if suffix not in (*FORMATS, *FOREIGN) and not os.path.exists(source):
+    if isinstance(source, str) and not _names_a_file(source):
         return TextDataset([source])
-    table = read_table(source, encoding=encoding)
-    name = "text" if suffix == ".txt" else text
-    texts = listed(table, name, "data.text", source)
+    if isinstance(source, (list, tuple)) and not (source and isinstance(source[0], Mapping)):
+        texts = list(source)
+    else:
+        table, shown = open_table(source, encoding=encoding)
+        name = "text" if shown.lower().endswith(".txt") else text
+        texts = listed(table, name, "data.text", shown)
     bad = {i: "text is " + _kind(t) for i, t in enumerate(texts) if not _usable(t)}
-    good = usable_rows(bad, len(texts), source, on_bad)
+    good = usable_rows(bad, len(texts), shown, on_bad)
     return TextDataset([texts[i] for i in good], ids=[i + 1 for i in good])
+
+
+def _names_a_file(text: str) -> bool:
+    return Path(text).suffix.lower() in (*FORMATS, *FOREIGN) or os.path.exists(text)
 
 
 def mentioning(dataset: TextDataset, text: str) -> TextDataset:

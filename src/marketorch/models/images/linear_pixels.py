@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from marketorch.errors import ConfigError
+from marketorch.errors import ConfigError, check_choice
 from marketorch.models.tables.logistic import coefficients
 
 
@@ -44,8 +44,7 @@ class LinearPixels(nn.Module):
         inverse_penalty: float = 1e-3,
     ) -> None:
         super().__init__()
-        if features not in ("pixels", "hog"):
-            raise ConfigError(f"model.features is '{features}'; expected pixels or hog.")
+        check_choice("model.features", features, ("pixels", "hog"), ConfigError)
         self.kind, self.side, self.inverse_penalty = features, side, inverse_penalty
         width = self.features(torch.zeros(1, num_channels, side, side)).shape[1]
         self.register_buffer("mean", torch.zeros(width))

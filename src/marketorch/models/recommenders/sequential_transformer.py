@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from marketorch.data.events.catalogue import Sizes
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.ragged import PAD
-from marketorch.errors import ConfigError
+from marketorch.errors import ConfigError, check_choice
 from marketorch.models.blocks.transformer import Block, PositionDropout, rotary
 from marketorch.models.recommenders.base import Positives, VectorRecommender, last_index
 
@@ -62,8 +62,7 @@ class SequentialTransformer(VectorRecommender):
         sparse: bool = False,
     ) -> None:
         super().__init__()
-        if positions not in POSITIONS:
-            raise ConfigError(f"model.positions is '{positions}'; expected rotary or learned.")
+        check_choice("model.positions", positions, POSITIONS, ConfigError)
         if attributes and not sizes.item_tokens:
             raise ConfigError("model.attributes needs data.item_attributes: items have none.")
         self.length, self.head_dim, self.sparse = length, dim // num_heads, sparse

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from marketorch.errors import ConfigError, closest
+from marketorch.errors import ConfigError, check_choice
 from marketorch.models.blocks.transformer import PositionDropout
 from marketorch.models.tables.features import TableFeatures
 from marketorch.models.tables.mlp import perceptron
@@ -99,11 +99,7 @@ class TabM(nn.Module):
         max_dim: int = 32,
     ) -> None:
         super().__init__()
-        if variant not in VARIANTS:
-            raise ConfigError(
-                f"model.variant is '{variant}'; expected {' or '.join(VARIANTS)}."
-                f"{closest(variant, VARIANTS)}"
-            )
+        check_choice("model.variant", variant, VARIANTS, ConfigError)
         self.features = TableFeatures(
             num_numbers=num_numbers,
             level_counts=level_counts,

@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix, diags
 from torch import Tensor, nn
 
 from marketorch.data.texts.tokens import TokenDataset
-from marketorch.errors import ConfigError
+from marketorch.errors import ConfigError, check_choice
 from marketorch.models.tables.prior import Prior
 from marketorch.models.texts.tokenizer import PAD, SubwordTokenizer
 
@@ -76,8 +76,7 @@ class NgramTable(nn.Module):
         normalise: bool = True,
     ) -> None:
         super().__init__()
-        if weighting not in ("nb", "tfidf"):
-            raise ConfigError(f"weighting is '{weighting}'; expected nb or tfidf.")
+        check_choice("weighting", weighting, ("nb", "tfidf"), ConfigError)
         self.num_classes, self.max_order, self.min_count = num_classes, max_order, min_count
         self.weighting, self.inverse_penalty = weighting, inverse_penalty
         self.class_weight, self.normalise = "balanced" if balanced else None, normalise

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from marketorch.data.cache import cached
 from marketorch.data.ragged import Ragged
-from marketorch.errors import ConfigError
+from marketorch.errors import ConfigError, check_choice
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[MASK]"]
 PAD, UNK, CLS, MASK = range(4)
@@ -56,8 +56,7 @@ class SubwordTokenizer(nn.Module):
         self, *, kind: str = "bpe", size: int = 8000, lowercase: bool = True, max_length: int = 256
     ) -> None:
         super().__init__()
-        if kind not in ("word", "bpe"):
-            raise ConfigError(f"model.tokenizer is '{kind}'; expected word or bpe.")
+        check_choice("model.tokenizer", kind, ("word", "bpe"), ConfigError)
         self.kind, self.size, self.lowercase, self.max_length = kind, size, lowercase, max_length
         self.tokenizer: Tokenizer | None = None
 
