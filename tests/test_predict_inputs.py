@@ -122,7 +122,7 @@ def test_a_table_in_memory_has_texts(table: Any) -> None:
     rows = [{"stars": 5, "body": text} for text in TEXTS]
     assert read_inputs(table(rows), "body").texts == TEXTS
     with pytest.raises(
-        DataError, match=r"the input has no column 'text'.*Columns found: stars, bo"
+        DataError, match=r"no column 'text'.*found: stars, body"
     ):
         read_inputs(table(rows))
 
