@@ -74,25 +74,30 @@ def run_script(tmp_path: Path) -> Script:
     return run
 
 
-@pytest.fixture
-def call_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
+def call(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The same way through a script, but without the seconds that a new process takes."""
+    words = [str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", words)
+        try:
+            runpy.run_path(words[0], run_name="__main__")
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
-    def call(
+
+@pytest.fixture
+def call_script(tmp_path: Path) -> Script:
+    """`call` in a folder of the test's own."""
+
+    def called(
         name: str, *arguments: object, cwd: Path = tmp_path
     ) -> subprocess.CompletedProcess[str]:
-        words = [str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
-        out, err, code = io.StringIO(), io.StringIO(), 0
-        with monkeypatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            patch.chdir(cwd)
-            patch.setattr(sys, "argv", words)
-            try:
-                runpy.run_path(words[0], run_name="__main__")
-            except SystemExit as end:
-                code = int(end.code or 0)
-        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+        return call(name, *arguments, cwd=cwd)
 
-    return call
+    return called
 
 
 @pytest.fixture(scope="session")

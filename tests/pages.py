@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT, TINY_DETECTOR
+from conftest import ROOT
 
 PAGES = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
@@ -41,24 +41,16 @@ def commands(page: str) -> list[list[str]]:
 
 
 def shortened(words: list[str]) -> list[str]:
-    """A train command that takes three steps on few examples; others as they are."""
+    """A train command in the tiny form of its experiment; others as they are."""
     if not words[0].endswith("train.py") or any(w.startswith("resume=") for w in words):
         return words
-    tiny = ["trainer.max_steps=3", "trainer.batch_size=16", "trainer.log_every=1"]
-    detector = ["data.size=64", *TINY_DETECTOR, "trainer.num_workers=0"]
+    named = (w.removeprefix("experiment=") for w in words if w.startswith("experiment="))
+    short = [f"tiny={next(named, 'sentiment')}", "trainer.max_steps=3"]
     if "data=brand_marks" in words:
-        sizes = ["data.num_train=48", "data.num_validation=8", "data.num_test=8"]
-        return [*words, *tiny, *sizes, *detector]
-    if "data=customer_table" in words:
-        return [*words, *tiny, "model.members=2", "model.width=8", "model.bins=8"]
+        short += ["data.num_train=48", "data.num_validation=8", "data.num_test=8", "data.size=64"]
     if "data=detection_files" in words:
-        return [*words, *tiny, *detector]
-    if not any(w.startswith(("data=", "experiment=stars")) for w in words):
-        tiny += ["data.num_train=300", "data.num_validation=60", "data.num_test=60"]
-    if not any(w.startswith("model=") for w in words):
-        images = {"experiment=emotion", "experiment=scene"} & set(words)
-        tiny += ["model.width=4" if images else "model.dim=32"]
-    return [*words, *tiny]
+        short += ["data.size=64"]
+    return [*words, *short]
 
 
 def run(calls: list[list[str]], folder: Path, root: Path = ROOT) -> str:

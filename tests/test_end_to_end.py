@@ -12,31 +12,27 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT, TINY_DETECTOR
+from conftest import ROOT, call
 from PIL import Image
 from safetensors.torch import load_file
 
+from marketorch.config import tiny
 from marketorch.data.scenes.source import SceneData
 from marketorch.data.synthetic.face_data import SyntheticFaces
 from marketorch.data.synthetic.faces import CLASSES
 
-COMMON = ["data.num_train=400", "data.num_validation=60", "data.num_test=60", "trainer.epochs=2"]
-COMMON += ["trainer.batch_size=16", "trainer.log_every=5", "trainer.precision=fp32"]
-SCENES = {"num_train": 50, "num_validation": 20, "num_test": 20, "size": 64}
-TINY = [*COMMON, "model.dim=32", "model.vocab_size=300"]
+SIZES = ["data.num_validation=60", "data.num_test=60", "trainer.max_steps=50"]
+SIZES += ["trainer.eval_every=25", "trainer.log_every=5"]
+SCENES = {"num_train": 16, "num_validation": 20, "num_test": 20, "size": 64}
 RECIPES = {
-    "sentiment": TINY,
-    "emotion": [*COMMON, "experiment=emotion", "model.width=4", "model.depth=[1,1]"],
-    "logo": [
-        *(*COMMON, *(f"data.{key}={value}" for key, value in SCENES.items()), *TINY_DETECTOR),
-        *("experiment=logo", "trainer.batch_size=2", "trainer.num_workers=0"),
-    ],
-    "propensity": [
-        *(*COMMON, "experiment=propensity", "model.members=2", "model.width=8", "model.bins=8"),
-    ],
+    "sentiment": tiny("sentiment", *SIZES),
+    "emotion": tiny("emotion", *SIZES),
+    "logo": tiny(
+        *("logo", *SIZES, *(f"data.{key}={value}" for key, value in SCENES.items())),
+        "trainer.batch_size=2",
+    ),
+    "propensity": tiny("propensity", *SIZES),
 }
-RESUMED = {"sentiment": [], "propensity": []}
-RESUMED["logo"] = ["trainer.num_workers=2"]  # scenes do not depend on workers
 MEASURED = {
     "sentiment": {"val/accuracy", "val/f1_macro", "val/auroc", "val/ece"},
     "emotion": {"val/accuracy", "val/f1_macro", "val/auroc", "val/ece"},
@@ -59,17 +55,13 @@ PICTURES = {
 text = pytest.mark.parametrize("trained", ["sentiment"], indirect=True)
 images = pytest.mark.parametrize("trained", ["emotion"], indirect=True)
 scenes = pytest.mark.parametrize("trained", ["logo"], indirect=True)
-resumable = pytest.mark.parametrize("trained", list(RESUMED), indirect=True)
 
 
 @pytest.fixture(scope="module", params=list(RECIPES))
 def trained(request, tmp_path_factory):
     """A finished run, in a folder named like its experiment, and what train.py said."""
     folder = tmp_path_factory.mktemp(request.param)
-    recipe = RECIPES[request.param]
-    script = [sys.executable, str(ROOT / "scripts" / "train.py"), *recipe]
-    script += [f"run_dir={request.param}"]
-    done = subprocess.run(script, cwd=folder, capture_output=True, text=True, timeout=600)
+    done = call("train", *RECIPES[request.param], f"run_dir={request.param}", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / request.param, done
 
@@ -139,7 +131,7 @@ def test_other_baselines_can_be_asked_for(trained, call_script):
 def test_predict_gives_the_answers_that_evaluate_counted(trained, call_script, tmp_path):
     """From a table of pixels, which holds faces as they are."""
     run, _ = trained
-    test = SyntheticFaces(num_train=400, num_validation=60, num_test=60).split("test")
+    test = SyntheticFaces(num_train=320, num_validation=60, num_test=60).split("test")
     cells = [" ".join(map(str, image.flatten().tolist())) for image in test.images]
     pd.DataFrame({"image": cells}).to_csv(tmp_path / "in.csv", index=False)
     for script in (
@@ -184,7 +176,7 @@ def test_predict_finds_in_pictures_what_evaluate_counted(trained, call_script, t
 
 
 @text
-def test_predict_writes_every_format_and_ranks(trained, run_script, call_script, tmp_path):
+def test_predict_writes_every_format_and_ranks(trained, call_script, tmp_path):
     run, _ = trained
     texts = ["The screen is not bad.", "Delivery was late, sadly.", "I find the price awful."]
     pd.DataFrame({"text": texts}).to_csv(tmp_path / "in.csv", index=False)
@@ -206,12 +198,12 @@ def test_predict_writes_every_format_and_ranks(trained, run_script, call_script,
     assert triage["rank"].tolist() == [1, 2]
     assert triage["p_negative"].is_monotonic_decreasing
 
-    done = run_script("predict", f"run={run}", "input=in.csv", "rank=negativ")
+    done = call_script("predict", f"run={run}", "input=in.csv", "rank=negativ")
     assert done.returncode == 1
     assert "Did you mean 'negative'?" in done.stderr
 
 
-@resumable
+@text
 def test_kill_nine_and_resume_end_in_the_same_weights(trained, tmp_path, call_script):
     run, _ = trained
     recipe = RECIPES[run.name]
@@ -229,7 +221,7 @@ def test_kill_nine_and_resume_end_in_the_same_weights(trained, tmp_path, call_sc
         time.sleep(0.005)
     process.wait()
     assert not (tmp_path / "killed" / "DONE").exists()
-    done = call_script("train", "resume=killed", *RESUMED[run.name])
+    done = call_script("train", "resume=killed")
     assert done.returncode == 0, done.stderr
     weights = load_file(run / "checkpoints" / "best.safetensors")
     resumed = load_file(tmp_path / "killed" / "checkpoints" / "best.safetensors")
@@ -243,15 +235,13 @@ def test_kill_nine_and_resume_end_in_the_same_weights(trained, tmp_path, call_sc
 @text
 def test_a_run_is_never_overwritten(trained, call_script):
     run, _ = trained
-    done = call_script("train", *TINY, f"run_dir={run}")
+    done = call_script("train", *RECIPES["sentiment"], f"run_dir={run}")
     assert done.returncode == 1
     assert f"resume={run}" in done.stderr
 
 
 def test_a_sweep_leaves_a_run_for_each_job(run_script, tmp_path):
-    tiny = [*TINY, "trainer.max_steps=2", "model=majority,nb_logistic"]
-    tiny = [item for item in tiny if not item.startswith(("model.", "trainer.epochs"))]
-    done = run_script("train", "-m", *tiny)
+    done = run_script("train", "-m", *tiny("sentiment"), "seed=0,1", "trainer.max_steps=2")
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "runs" / "sentiment").glob("*/DONE"))) == 2
 
@@ -263,16 +253,11 @@ def test_help_lists_groups_and_experiments(run_script):
         assert word in done.stdout
 
 
-def test_pretraining_is_a_stage_of_its_own(run_script, tmp_path):
+def test_pretraining_is_a_stage_of_its_own(call_script, tmp_path):
     """``pretrain`` trains that experiment first; its vocabulary and weights carry over."""
-    done = run_script(
-        "train",
-        *TINY,
-        "trainer.max_steps=2",
-        "pretrain=sentiment",
-        "run_dir=two",
-        "pretrain_overrides=['data.num_train=300','trainer.max_steps=3',"
-        "'model.dim=32','model.vocab_size=300']",
+    done = call_script(
+        *("train", *tiny("sentiment"), "trainer.max_steps=2", "run_dir=two"),
+        *("pretrain=sentiment", "pretrain_overrides=['tiny=sentiment','trainer.max_steps=3']"),
     )
     assert done.returncode == 0, done.stderr
     stage = tmp_path / "two" / "pretrain"

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY_DETECTOR
 from drawings import pixels, png, squares
 from PIL import Image
 from safetensors.torch import load_file
 from toy import differing
 
 from marketorch import build, compose, load_run, train
+from marketorch.config import tiny
 from marketorch.data.boxes.source import DetectionData
 from marketorch.data.images.source import ImageData
 from marketorch.data.scenes.source import SceneData
@@ -41,23 +41,17 @@ SOURCES: dict[str, Any] = {
     "customers": CustomerData,
 }
 NEEDED = {"images": {"size": 24}, "photos": {"size": 24}, "customers": {"target": "left"}}
-TINY_ENSEMBLE = ["model.members=2", "model.width=8", "model.bins=8"]
 OWN = {  # a run on files of one's own
-    "texts": ["data=text_file", "model.dim=16", "model.vocab_size=200", "model.depth=1"],
-    "images": [
-        *("experiment=emotion", "data=image_files", "data.size=12", "data.channels=1"),
-        *("model.width=4", "model.depth=[1,1]"),
-    ],
-    "photos": ["experiment=logo", "data=detection_files", "data.size=64", *TINY_DETECTOR],
-    "customers": [
-        *("experiment=churn_telco", "data=customer_table", "data.target=left", *TINY_ENSEMBLE),
-    ],
+    "texts": tiny("sentiment", "data=text_file"),
+    "images": tiny("emotion", "data=image_files", "data.size=12", "data.channels=1"),
+    "photos": tiny("logo", "data=detection_files", "data.size=64"),
+    "customers": tiny("churn_telco", "data=customer_table", "data.target=left"),
 }
 EMBEDDED = {
-    "texts": ["model.dim=16", "model.vocab_size=200", "model.depth=1"],
-    "images": ["experiment=emotion", "data.size=16", "model.width=4", "model.depth=[1,1]"],
-    "photos": ["experiment=logo", "data.size=64", *TINY_DETECTOR],
-    "customers": ["experiment=propensity", *TINY_ENSEMBLE],
+    "texts": tiny("sentiment"),
+    "images": tiny("emotion", "data.size=16"),
+    "photos": tiny("logo"),
+    "customers": tiny("propensity"),
 }
 ADJECTIVES = {"bad": ["awful", "poor", "sad"], "good": ["fine", "great", "lovely"]}
 kinds = pytest.mark.parametrize("kind", list(OWN))

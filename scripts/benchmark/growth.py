@@ -1,21 +1,20 @@
-"""How a recommender grows: time and memory as items go to a million and events to ten.
+"""How training grows with its data: time an example, and memory.
 
-    python scripts/benchmark/growth.py [items=10000,100000,1000000] [events=1000000,10000000]
-                                       [dense=10000,100000] [steps=60] [users=2000] [rounds=1]
-                                       [threads=2] [clock=wall|cpu] [plot=growth.png]
+    python scripts/benchmark/growth.py [of=sentiment,emotion,…] [factors=1,10,100] [steps=30]
+                                       [rounds=1] [threads=2] [clock=wall|cpu] [plot=growth.png]
 
-For every number of items and of events the synthetic shop writes an event log, and a process of
-its own reads it with `EventData`, trains the sequential transformer (width 64, two layers, length
-50) with `Trainer.fit` for ``steps`` steps, saves, and evaluates the first ``users`` users against
-the whole catalogue. The loss is the softmax on a sample of 1024 negatives, the gradients of the
-item tables are sparse. At the sizes of ``dense`` the same is done with dense gradients and AdamW.
+Each of `GROWTHS` is trained by its recipe on 1, 10 and 100 times as many examples, in a process of
+its own, and evaluated on as few validation examples each time. The recipes of drawn data draw more;
+``events`` and ``items`` write the log of a shop with more events, or more goods, and read it
+(``dense_items``: without sparse gradients); ``table`` writes a table of fifty columns with more
+rows.
 
-Timed are training steps after five of warm-up; an event is a position that is learnt. Memory is
-the most that the process ever had (`resource.getrusage`), libraries, checkpoints and evaluation
-included. Each × is a ratio to the smallest cell of the same gradients. With the same number of
-events all cells see batches of the same lengths. On a machine that others use too, a cell may meet
-a busier quarter of an hour than its neighbour: ``threads=1``, ``clock=cpu`` and ``rounds=3``, in
-which every cell has its turn and of which times are medians, tell more than the clock on the wall.
+*Preparing* is all before the first step: drawing or reading the examples, fitting and encoding.
+*A step* is timed after five of warm-up; as batches of texts and of shoppers differ in length, its
+time is given by the example. Memory is the most that the process ever had (`resource.getrusage`),
+libraries, mapped files, checkpoints and evaluation included: what an example adds to it is the
+difference to the smallest size. On a machine that others use too, ``threads=1 clock=cpu rounds=3``,
+of which times are medians, tell more than the clock on the wall.
 """
 
 from __future__ import annotations
@@ -25,103 +24,157 @@ import io
 import os
 import resource
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any
+from unittest.mock import patch
 
 import torch
-from matplotlib.axes import Axes
+from drawn_files import write_log, write_table
 from matplotlib.figure import Figure
-from rounds import CLOCKS, WARM_UP
+from rounds import CLOCKS, NEVER, WARM_UP, listed, read_options
 
-from marketorch import Trainer
-from marketorch.command_line import arguments_or_help, split_option, whole_number
+from marketorch import Trainer, compose, train
+from marketorch.command_line import arguments_or_help, whole_number
 from marketorch.console import say, table
-from marketorch.data.events.dataset import EventDataset
-from marketorch.data.events.source import EventData
-from marketorch.data.ragged import chosen
-from marketorch.data.synthetic.shop import make_shop
-from marketorch.engine.evaluation import evaluate
-from marketorch.errors import ConfigError, UserError, guard
-from marketorch.figures.plots import ACCENT, INK, QUIET, save
-from marketorch.models.recommenders.sequential_transformer import SequentialTransformer
-from marketorch.optim import optimizers as optim
-from marketorch.tasks.recommendation import Recommendation
+from marketorch.errors import UserError, guard
+from marketorch.figures.plots import save
 
-EVENTS_PER_USER, BATCH_SIZE, NEGATIVES = 30, 64, 1024
+USERS = 2_000  # who are validated on
 SCORES = 2**24  # of a batch of the evaluation, users times items
-NEVER = 1_000_000  # steps or epochs that no run reaches
-GIB, BUDGET = 2**30, 16  # the budget in GiB, that the largest cell has to keep to
-DEFAULTS = {
-    "items": "10000,100000,1000000",
-    "events": "1000000,10000000",
-    "dense": "10000,100000",
-    "steps": "60",
-    "users": "2000",
-    "rounds": "1",
-    "threads": "2",
-    "clock": "wall",
-    "plot": "",
-}
-T = TypeVar("T")
+MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What is measured in one process."""
+class Growth:
+    """What is trained on more and more.
 
-    items: int
-    events: int
-    sparse: bool
+    Attributes:
+        overrides: of the recipe, for a size and a folder that `write` has written to.
+        size: the smallest number of examples.
+        write: writes files of that size.
+    """
+
+    overrides: Callable[[int, Path], list[str]]
+    size: int
+    write: Callable[[int, Path], None] | None = None
+
+
+def embedded(name: str, key: str, size: int) -> Growth:
+    """An experiment whose data are drawn."""
+    few = [] if key == "num_users" else ["data.num_validation=200", "data.num_test=200"]
+    return Growth(lambda n, _: [f"experiment={name}", f"data.{key}={n}", *few], size)
+
+
+def of_log(folder: Path, items: int, *, sparse: bool) -> list[str]:
+    """A recommender of many items, by the softmax on a sample of negatives."""
+    files = {"path": "events.parquet", "item_table": "items.parquet"}
+    files["without_validation"] = "others.json"
+    return [
+        *("experiment=recommender", "data=event_log", "data.time=time", "data.title=title"),
+        *(f"data.{key}={folder / name}" for key, name in files.items()),
+        *(
+            "model.repeats=false",
+            "model.length=50",
+            "trainer.ema_decay=0",
+            f"model.sparse={str(sparse).lower()}",
+        ),
+        *("task.loss=sampled_softmax", "task.negatives=1024", "trainer.batch_size=64"),
+        f"trainer.eval_batch_size={max(1, min(256, SCORES // items))}",
+    ]
+
+
+def of_table(folder: Path) -> list[str]:
+    """A network on a table of customers."""
+    return [
+        *("experiment=propensity", "data=customer_table", f"data.path={folder / 'table.parquet'}"),
+        *("data.target=bought", "data.validation_fraction=0.05", "data.test_fraction=0.05"),
+        *("task.value=null", "model=mlp", "trainer.batch_size=1024"),
+    ]
+
+
+def of_items(*, sparse: bool) -> Growth:
+    """A million events of more and more items."""
+    return Growth(
+        lambda number, folder: of_log(folder, number, sparse=sparse),
+        10_000,
+        lambda number, folder: write_log(number, 1_000_000, folder, USERS),
+    )
+
+
+GROWTHS = {
+    "sentiment": embedded("sentiment", "num_train", 2_000),
+    "emotion": embedded("emotion", "num_train", 1_200),
+    "logo": embedded("logo", "num_train", 100),
+    "recommender": embedded("recommender", "num_users", 300),
+    "propensity": embedded("propensity", "num_train", 5_000),
+    "uplift": embedded("uplift", "num_train", 5_000),
+    "events": Growth(
+        lambda number, folder: of_log(folder, 10_000, sparse=True),
+        100_000,
+        lambda number, folder: write_log(10_000, number, folder, USERS),
+    ),
+    "items": of_items(sparse=True),
+    "dense_items": of_items(sparse=False),
+    "table": Growth(
+        lambda number, folder: of_table(folder),
+        100_000,
+        lambda number, folder: write_table(number, folder / "table.parquet"),
+    ),
+}
 
 
 @dataclass
 class Result:
-    """What was measured.
+    """What was measured at one size.
 
-    Args:
-        cell: where.
-        steps, seconds, learnt: timed steps, their seconds, and the events learnt in them.
-        reading, evaluating: seconds before the first step, and of the evaluation.
-        data, training, peak: most bytes up to the first step, the last one, and the end.
+    Attributes:
+        size: of the data.
+        preparing: seconds up to the first step.
+        learnt, seconds: examples of the timed steps, and their seconds.
+        before, peak: most bytes up to the first step, and at the end.
     """
 
-    cell: Cell
-    steps: int
-    seconds: float
+    size: int
+    preparing: float
     learnt: int
-    reading: float
-    evaluating: float
-    data: int
-    training: int
+    seconds: float
+    before: int
     peak: int
 
     @property
-    def step(self) -> float:
-        """Milliseconds a step."""
-        return 1e3 * self.seconds / self.steps
-
-    @property
-    def event(self) -> float:
-        """Microseconds an event that is learnt."""
+    def training(self) -> float:
+        """Microseconds an example of training."""
         return 1e6 * self.seconds / self.learnt
 
-    @property
-    def memory(self) -> float:
-        """Bytes an event of the log."""
-        return self.peak / self.cell.events
+
+@dataclass
+class Watch:
+    """Stamps the clock at the events of the `Trainer` that `train` builds."""
+
+    clock: Callable[[], float]
+    stamps: list[tuple[int, float]] = field(default_factory=list)
+    before: int = 0
+
+    def note(self, trainer: Trainer, name: str) -> None:
+        """At ``start``, and after some steps."""
+        if name == "start":
+            self.before = peak()
+        if name in ("start", "log"):
+            self.stamps.append((trainer.position.examples, self.clock()))
 
 
-# -- one cell ---------------------------------------------------------------------------------
+def peak() -> int:
+    """Most bytes that this process has had in memory, pages of mapped files included."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def fresh(function: Callable[..., T], *arguments: Any) -> T:
+def fresh(function: Callable[..., Any], *arguments: Any) -> Any:
     """Calls in a new process, whose memory is its own. UserError if the process was killed."""
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -130,270 +183,99 @@ def fresh(function: Callable[..., T], *arguments: Any) -> T:
         raise UserError(f"The process of {arguments} was killed: too little memory?") from error
 
 
-def write_log(items: int, events: int, folder: Path) -> None:
-    """Writes events.parquet and items.parquet of a shop of that size."""
-    users = max(1, events // EVENTS_PER_USER)
-    shop = make_shop(num_users=users, num_items=items, events_per_user=EVENTS_PER_USER)
-    shop.events[["user", "item", "time"]].to_parquet(folder / "events.parquet")
-    shop.items[["item", "title"]].to_parquet(folder / "items.parquet")
+def write(name: str, size: int, folder: Path) -> None:
+    """Writes the files of a growth, if it reads any."""
+    if writer := GROWTHS[name].write:
+        writer(size, folder)
 
 
-def peak() -> int:
-    """Most bytes that this process has had in memory."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def measure(name: str, size: int, folder: Path, steps: int, threads: int, clock: str) -> Result:
+    """Runs `train` on data of a size."""
+    torch.set_num_threads(threads)
+    watch = Watch(CLOCKS[clock])
+    # Every event is a call of this method; `train` has no other way to be watched.
+    noted = patch.object(Trainer, "_event", lambda trainer, event: watch.note(trainer, event))
+    with tempfile.TemporaryDirectory() as scratch:
+        # Where `datasets` keeps what it has read: no process finds another's.
+        os.environ["HF_DATASETS_CACHE"] = scratch
+        overrides = [
+            *GROWTHS[name].overrides(size, folder),
+            *(f"trainer.max_steps={WARM_UP + steps}", f"trainer.log_every={WARM_UP}"),
+            *("trainer.epochs=1000", f"trainer.eval_every={NEVER}", f"run_dir={scratch}/run"),
+        ]
+        began = watch.clock()
+        with noted, contextlib.redirect_stdout(io.StringIO()):
+            train(compose(overrides))
+    (_, start), (early, warm), *_, (late, end) = watch.stamps
+    return Result(size, start - began, late - early, end - warm, watch.before, peak())
 
 
-def first(dataset: EventDataset, number: int) -> EventDataset:
-    """The first users alone."""
-    assert dataset.targets is not None
-    assert dataset.users is not None
-    assert dataset.ids is not None
-    rows = torch.arange(len(dataset)) < number
+def at_size(name: str, size: int, rounds: int, how: tuple[Any, ...]) -> Result:
+    """The medians of some rounds, and of memory the most."""
+    with tempfile.TemporaryDirectory() as place:
+        fresh(write, name, size, Path(place))
+        results = [fresh(measure, name, size, Path(place), *how) for _ in range(rounds)]
     return replace(
-        dataset,
-        histories=chosen(dataset.histories, rows),
-        targets=chosen(dataset.targets, rows),
-        users=dataset.users[rows],
-        ids=dataset.ids[:number],
+        results[0],
+        preparing=median(result.preparing for result in results),
+        seconds=median(result.seconds for result in results),
+        before=max(result.before for result in results),
+        peak=max(result.peak for result in results),
     )
 
 
-def read(folder: Path, users: int) -> tuple[EventDataset, EventDataset, dict[str, Any]]:
-    """The training split, the first ``users`` of the validation split, and the schema."""
-    source = EventData(
-        path=str(folder / "events.parquet"),
-        time="time",
-        item_table=str(folder / "items.parquet"),
-        title="title",
-    )
-    with contextlib.redirect_stdout(io.StringIO()):  # what cannot be hit is of no interest here
-        train, validation = source.split("train"), source.split("validation")
-    assert train is not None
-    assert validation is not None
-    return train, first(validation, users), source.schema
-
-
-@dataclass
-class Watch:
-    """Counts events as they reach the loss and stamps the clock at the events of a `Trainer`."""
-
-    clock: Callable[[], float]
-    learnt: int = 0
-    stamps: list[tuple[int, float, int]] = field(default_factory=list)
-    peaks: list[int] = field(default_factory=list)
-
-    def count(self, module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
-        """Before each call of the loss with (model, positives)."""
-        self.learnt += len(arguments[1].rows)
-
-    def note(self, name: str, trainer: Trainer) -> None:
-        """At ``start``, and after some steps."""
-        if name in ("start", "log"):
-            self.stamps.append((trainer.position.step, self.clock(), self.learnt))
-            self.peaks.append(peak())
-
-
-def measure(cell: Cell, folder: Path, scratch: Path, options: dict[str, str]) -> Result:
-    """Reads the log in ``folder``, trains in ``scratch`` and evaluates."""
-    torch.set_num_threads(int(options["threads"]))
-    watch = Watch(CLOCKS[options["clock"]])
-    began = watch.clock()
-    train, asked, schema = read(folder, int(options["users"]))
-    model = partial(SequentialTransformer, length=50, dim=64, depth=2, sparse=cell.sparse)
-    task = Recommendation(model=model, schema=schema, loss="sampled_softmax", negatives=NEGATIVES)
-    task.loss.register_forward_pre_hook(watch.count)
-    trainer = Trainer(
-        run_dir=scratch / "run",
-        device="cpu",
-        epochs=NEVER,
-        max_steps=WARM_UP + int(options["steps"]),
-        batch_size=BATCH_SIZE,
-        eval_every=NEVER,
-        log_every=WARM_UP,
-        on_event=watch.note,
-    )
-    trainer.fit(task, train, None, partial(optim.adamw, lr=1e-3))
-    size = max(1, min(256, SCORES // cell.items))
-    before = watch.clock()
-    evaluate(task, task.encode(asked), batch_size=size, device=trainer.torch_device)
-    evaluating = watch.clock() - before
-    (_, start, _), (early, warm, seen), *_, (late, end, learnt) = watch.stamps
-    return Result(
-        cell,
-        late - early,
-        end - warm,
-        learnt - seen,
-        start - began,
-        evaluating,
-        watch.peaks[0],
-        watch.peaks[-1],
-        peak(),
+def row(name: str, result: Result, first: Result) -> tuple[str, ...]:
+    """A line of the table."""
+    more = result.size - first.size
+    return (
+        name,
+        f"{result.size:,}",
+        f"{1e6 * result.preparing / result.size:.1f}",
+        f"{result.training:.0f}",
+        f"{result.training / first.training:.2f}",
+        f"{result.before / MIB:,.0f}",
+        f"{result.peak / MIB:,.0f}",
+        f"{(result.peak - first.peak) / more / 1024:.2f}" if more else "",
     )
 
 
-def run(options: dict[str, str]) -> list[Result]:
-    """Every cell in turn, in each round; then the median of each."""
-    found: dict[Cell, list[Result]] = {}
-    with tempfile.TemporaryDirectory() as name:
-        for number in range(int(options["rounds"])):
-            for cell in cells(options):
-                folder = Path(name) / f"{cell.items}_{cell.events}"
-                if not folder.exists():
-                    folder.mkdir()
-                    fresh(write_log, cell.items, cell.events, folder)
-                with tempfile.TemporaryDirectory() as scratch:
-                    # Where `datasets` keeps what it has read: no process finds another's.
-                    os.environ["HF_DATASETS_CACHE"] = scratch
-                    result = fresh(measure, cell, folder, Path(scratch), options)
-                say(f"round {number + 1}  {line(result)}")
-                found.setdefault(cell, []).append(result)
-    return [middle(results) for results in found.values()]
-
-
-def cells(options: dict[str, str]) -> Iterator[Cell]:
-    """By events, then by items, each with sparse gradients first."""
-    for events in numbers(options, "events"):
-        for items in numbers(options, "items"):
-            yield Cell(items, events, True)
-            if items in numbers(options, "dense"):
-                yield Cell(items, events, False)
-
-
-def middle(results: list[Result]) -> Result:
-    """One result of a cell for all: medians, and for memory the most."""
-    names = ("seconds", "reading", "evaluating")
-    times = {name: median(getattr(r, name) for r in results) for name in names}
-    most = {name: max(getattr(r, name) for r in results) for name in ("data", "training", "peak")}
-    return replace(results[0], **times, **most)
-
-
-# -- what came out ----------------------------------------------------------------------------
-
-
-def line(result: Result) -> str:
-    """A result while the others are still to come."""
-    cell = result.cell
-    kind = "sparse" if cell.sparse else "dense"
-    place = f"{short(cell.items):>5} items  {short(cell.events):>5} events  {kind:6}"
-    memory = f"{result.data / GIB:.2f} / {result.training / GIB:.2f} / {result.peak / GIB:.2f} GiB"
-    return f"{place}  {result.step:7.1f} ms a step  data / training / peak {memory}"
-
-
-def short(number: int) -> str:
-    """``10k`` or ``1M``."""
-    return f"{number / 1e6:g}M" if number >= 1e6 else f"{number / 1e3:g}k"
-
-
-def show(results: list[Result]) -> None:
-    """Prints time and memory of the cells, and what one more item or event costs."""
-    times, memories = [], []
-    for result in results:
-        cell = result.cell
-        place = (short(cell.items), short(cell.events), "sparse" if cell.sparse else "dense")
-        same = [r for r in results if r.cell.sparse == cell.sparse]
-        least = min(same, key=lambda r: (r.cell.items, r.cell.events))
-        rate = (f"{result.event:.1f}", f"{result.event / least.event:.2f}")
-        other = (f"{1e6 / result.event:,.0f}", f"{result.reading:.0f}", f"{result.evaluating:.0f}")
-        times.append((*place, f"{result.step:.0f}", *rate, *other))
-        gib = [f"{size / GIB:.2f}" for size in (result.data, result.training, result.peak)]
-        ratio = f"{result.memory / least.memory:.2f}"
-        memories.append((*place, *gib, f"{result.memory:,.0f}", ratio))
-    columns = ["items", "events", "rows"]
-    clocked = [*columns, "ms", "µs", "×", "events/s", "data s", "eval s"]
-    table("time · milliseconds a step, microseconds an event", clocked, times)
-    held = [*columns, "data GiB", "training", "peak", "bytes/event", "×"]
-    table("memory · the most until then", held, memories)
-    for message in slopes([result for result in results if result.cell.sparse]):
-        say(message)
-    largest = max(results, key=lambda r: (r.cell.items * r.cell.events, r.cell.sparse))
-    say(f"largest cell: {largest.peak / GIB:.2f} GiB of {BUDGET}")
-
-
-def slopes(results: list[Result]) -> Iterator[str]:
-    """What one more event costs at each number of items, and one more item at each of events."""
-    for grown, other in (("events", "items"), ("items", "events")):
-        for held in sorted({getattr(r.cell, other) for r in results}):
-            row = [r for r in results if getattr(r.cell, other) == held]
-            ends = sorted(row, key=lambda r: getattr(r.cell, grown))
-            low, high = ends[0], ends[-1]
-            more = getattr(high.cell, grown) - getattr(low.cell, grown)
-            if more:
-                cost = (high.peak - low.peak) / more
-                yield f"{short(held):>6} {other:6} {cost:8,.0f} bytes for one more of {grown}"
-
-
-def draw(results: list[Result], path: Path) -> None:
-    """Time an event and peak memory over the number of items."""
+def draw(found: dict[str, list[Result]], path: Path) -> None:
+    """Time an example and peak memory, by size."""
     figure = Figure(figsize=(9.4, 3.9))
-    left, right = figure.subplots(1, 2)
-    groups = sorted({(r.cell.sparse, r.cell.events) for r in results})
-    for sparse, events in groups:
-        row = [r for r in results if (r.cell.sparse, r.cell.events) == (sparse, events)]
-        row.sort(key=lambda r: r.cell.items)
-        few = events == min(r.cell.events for r in results)
-        style = {
-            "color": ACCENT if sparse else QUIET,
-            "marker": "o" if few else "s",
-            "linestyle": "--" if few else "-",
-            "label": f"{'sparse' if sparse else 'dense'}, {short(events)} events",
-        }
-        items = [r.cell.items for r in row]
-        left.plot(items, [r.event for r in row], **style)
-        right.plot(items, [r.peak / GIB for r in row], **style)
-    sizes = sorted({r.cell.items for r in results})
-    right.axhline(BUDGET, color=INK, linewidth=1, linestyle=":")
-    right.text(sizes[0], BUDGET + 0.2, f"{BUDGET} GiB", color=INK)
-    finish(left, sizes, "µs an event", "Time to learn an event")
-    finish(right, sizes, "GiB", "Peak memory")
-    left.legend(frameon=False, fontsize=8)
+    for axes, unit in zip(figure.subplots(1, 2), ("µs an example", "peak, GiB"), strict=True):
+        for name, results in found.items():
+            values = [r.training if "µs" in unit else r.peak / 2**30 for r in results]
+            axes.plot([r.size for r in results], values, marker="o", label=name)
+        axes.set(xscale="log", xlabel="examples", ylabel=unit)
+        axes.set_ylim(0, axes.get_ylim()[1] * 1.15)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
     save(figure, path)
 
 
-def finish(axes: Axes, sizes: list[int], unit: str, title: str) -> None:
-    """A value axis from zero on, which shows what is flat, over each number of items."""
-    axes.set_xscale("log")
-    axes.set_xticks(sizes, [short(size) for size in sizes])
-    axes.minorticks_off()
-    axes.set(xlabel="items in the catalogue", ylabel=unit, title=title)
-    axes.set_ylim(0, axes.get_ylim()[1] * 1.15)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-# -- options ----------------------------------------------------------------------------------
-
-
-def numbers(options: dict[str, str], name: str) -> list[int]:
-    """A list of whole numbers, with commas between them."""
-    return [whole_number(name, text) for text in options[name].split(",") if text]
-
-
-def parse(arguments: list[str]) -> dict[str, str]:
-    """The options, checked. ConfigError for one that does not exist."""
-    options: dict[str, str] = {}
-    for name, default in DEFAULTS.items():
-        value, arguments = split_option(arguments, name)
-        options[name] = default if value is None else value
-    if arguments:
-        raise ConfigError(f"{arguments[0]}: unknown option. Options: {', '.join(DEFAULTS)}.")
-    for name in ("items", "events", "dense", "steps", "users", "rounds", "threads"):
-        least = min(numbers(options, name), default=int(name == "dense"))
-        if least < 1:
-            raise ConfigError(f"{name}={options[name]}: expected at least 1.")
-    if options["clock"] not in CLOCKS:
-        raise ConfigError(f"clock={options['clock']}: expected one of {', '.join(CLOCKS)}.")
-    return options
-
-
 def main(arguments: list[str]) -> None:
-    """Runs every cell, prints them and draws them."""
-    options = parse(arguments)
-    threads, load = options["threads"], os.getloadavg()[0]
-    os.environ["OMP_NUM_THREADS"] = threads
-    say(f"{threads} threads, load {load:.1f}, {options['clock']} clock, torch {torch.__version__}")
-    results = run(options)
-    show(results)
+    """Measures, prints one table and draws it."""
+    options = read_options(
+        arguments,
+        {"steps": 30, "rounds": 1, "threads": 2},
+        {"clock": tuple(CLOCKS)},
+        {"of": ",".join(GROWTHS), "factors": "1,10,100", "plot": ""},
+    )
+    factors = [whole_number("factors", text) for text in options["factors"].split(",")]
+    how = options["steps"], options["threads"], options["clock"]
+    found: dict[str, list[Result]] = {}
+    rows = []
+    for name in listed("of", options["of"], GROWTHS):
+        for factor in factors:
+            result = at_size(name, factor * GROWTHS[name].size, options["rounds"], how)
+            found.setdefault(name, []).append(result)
+            rows.append(row(name, result, found[name][0]))
+            say("   ".join(rows[-1]))
+    columns = ("of", "examples", "µs each to prepare", "µs each to train", "×")
+    memory = ("MiB by then", "peak", "KiB an example")
+    table("growth of the data", (*columns, *memory), rows)
     if options["plot"]:
-        draw(results, Path(options["plot"]))
+        draw(found, Path(options["plot"]))
         say(f"plot      {options['plot']}")
 
 

@@ -1,8 +1,7 @@
 """How fast tables are trained on, against rows fetched one by one, a bare loop, and boosted trees.
 
     python scripts/benchmark/tabular.py [rounds=4] [steps=200] [workers=2] [data_dir=DIR]
-                                        [precision=auto] [rows=100000,1000000,10000000]
-                                        [growth_steps=100] [only=loading|engine|growth]
+                                        [precision=auto] [only=loading|engine]
                                         [clock=wall|cpu] [threads=1]
 
 *Loading.* A small network, two layers of 128, in batches of 1024, on customers that are tensors
@@ -15,9 +14,6 @@ boosted trees (model=boosted_trees) fit the same rows is told beside it, in epoc
 
 *Engine.* `Trainer.fit` over a bare loop (see `engine.py`), for the small network, and for model=mlp
 as it comes.
-
-*Growth.* Tables of 50 columns (see `table_growth`), trained by `train` from Parquet: time a row of
-preparing and of training, and the most memory, as rows grow.
 
 Timed are steps alone, as in `rounds`; sides take turns and only ratios count. Workers are seen by
 the clock on the wall alone, so clock=cpu needs workers=0.
@@ -42,7 +38,6 @@ from rounds import (
     ratios,
     read_options,
 )
-from table_growth import grow
 from table_peers import (
     BATCH_SIZE,
     DEVICE,
@@ -55,20 +50,20 @@ from table_peers import (
 )
 
 from marketorch import build, build_task, compose
-from marketorch.command_line import arguments_or_help, whole_number
+from marketorch.command_line import arguments_or_help
 from marketorch.console import say, table
 from marketorch.errors import ConfigError, guard
 
 OURS, ALONE = "marketorch", "network alone"
 SMALL = ("model.width=128", "model.depth=2", "model.number_dim=0")
 NUM_TRAIN = 30_000  # embedded customers, about as many as Adult trains on
-NUMBERS = {"rounds": 4, "steps": 200, "workers": 2, "growth_steps": 100, "threads": 1}
+NUMBERS = {"rounds": 4, "steps": 200, "workers": 2, "threads": 1}
 CHOICES = {
-    "only": ("", "loading", "engine", "growth"),
+    "only": ("", "loading", "engine"),
     "clock": tuple(CLOCKS),
     "precision": ("auto", "fp32", "bf16"),
 }
-TEXTS = {"data_dir": "", "rows": "100000,1000000,10000000"}
+TEXTS = {"data_dir": ""}
 
 
 # -- comparisons ------------------------------------------------------------------------------
@@ -189,9 +184,6 @@ def compare_engine(options: dict[str, Any]) -> list[Row]:
 def parse(arguments: list[str]) -> dict[str, Any]:
     """The options, checked. ConfigError for one that does not exist or does not fit."""
     options = read_options(arguments, NUMBERS, CHOICES, TEXTS)
-    options["rows"] = [whole_number("rows", text) for text in options["rows"].split(",")]
-    if min(options["rows"]) < BATCH_SIZE:
-        raise ConfigError(f"rows={min(options['rows'])}: expected at least {BATCH_SIZE}.")
     if options["clock"] == "cpu" and options["workers"] and options["only"] in ("", "loading"):
         raise ConfigError("clock=cpu does not see worker processes: add workers=0, or clock=wall.")
     return options
@@ -206,8 +198,6 @@ def measure(options: dict[str, Any]) -> list[Row]:
         rows += compare_loading(options)
     if options["only"] in ("", "engine"):
         rows += compare_engine(options)
-    if options["only"] in ("", "growth"):
-        grow(options["rows"], options["growth_steps"], options["threads"], options["clock"])
     return rows
 
 

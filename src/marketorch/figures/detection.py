@@ -17,6 +17,7 @@ from marketorch.figures.plots import ACCENT, INK, QUIET, blank, save
 
 TRUE, FALSE = "#3a9d5d", "#c0392b"
 SHOWN = 12  # photos in a gallery
+MOST = 20  # boxes drawn into a photo: captions of more cannot be read
 TITLES = {
     "found": "Found (blue; green: annotated)",
     "false": "False alarms (red; blue: right, green: annotated)",
@@ -104,9 +105,10 @@ def galleries(
 def _detected(
     found: Mapping[str, Any], right: Tensor, sure: Tensor, place: int, classes: Sequence[str]
 ) -> list[Marked]:
-    """The detections in one photo."""
+    """The detections in one photo, the surest `MOST` of them."""
     marks = []
-    for number in sure[place].nonzero()[:, 0].tolist():
+    order = found["scores"][place].argsort(descending=True, stable=True)
+    for number in order[sure[place][order]][:MOST].tolist():
         name = classes[int(found["labels"][place, number])]
         caption = f"{name} {float(found['scores'][place, number]):.0%}"
         colour = ACCENT if right[place, number] else FALSE
