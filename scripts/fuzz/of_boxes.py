@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from damage import damaged, damaged_json, damaged_lines, encoded, pick, token
 from numpy.random import Generator
 from of_images import spoilt, whole
-from of_tables import SHARES
+from options import drawn_options
 from stock import Stock
 from watched import Asked, Reader
 
@@ -38,7 +38,7 @@ def readers(stock: Stock) -> list[Reader]:
                 (home / "images" / "0.png").write_bytes(spoilt(rng, stock))
             if rng.random() < 0.4:
                 return Asked(lambda: read_annotations(str(path), "auto", None))
-            options = _options(rng)
+            options = drawn_options(rng, DetectionData, [*CLASSES, "file_name"])
             return Asked(lambda: train_on(path, options))
 
         return draw
@@ -61,14 +61,6 @@ def train_on(path: Path, options: dict[str, Any]) -> None:
     data.fingerprint()
     for name in ("train", "validation", "test"):
         data.split(name)
-
-
-def _options(rng: Generator) -> dict[str, Any]:
-    ways: list[dict[str, Any]] = [
-        *({}, {}, {"classes": ["Acme"]}, {"class_names": {"Acme": "Bolt"}}, {"memory_gib": 0.0}),
-        *({"test_fraction": 0.0}, {"duplicates": "keep"}, {"min_box": 20.0}),
-    ]
-    return SHARES | pick(rng, ways) | {"on_bad": str(pick(rng, ["error", "skip", "skip"]))}
 
 
 def _photos(rng: Generator, folder: Path) -> list[str]:

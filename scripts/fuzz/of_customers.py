@@ -8,7 +8,8 @@ from typing import Any
 
 from damage import pick, token
 from numpy.random import Generator
-from of_tables import COLUMNS, SHARES, Table, drawn, of_frame, worse, written
+from of_tables import COLUMNS, Table, drawn, of_frame, worse, written
+from options import drawn_options
 from stock import Stock, customers
 from watched import Asked, Reader
 
@@ -17,6 +18,9 @@ from marketorch.data.tables.source import CustomerData
 
 SUFFIXES = [".csv", ".csv", ".csv", ".tsv", ".txt", ".parquet", ".parquet", ".jsonl"]
 KINDS = ["number", "category", "boolean", "date", "dmy", "mdy", "ymd", "compact", "id", "word"]
+
+
+ROLES = ["left", "part", "on", "who", "age", "city"]
 
 
 def readers(stock: Stock) -> list[Reader]:
@@ -28,7 +32,7 @@ def readers(stock: Stock) -> list[Reader]:
             path, options = _real(rng, folder, *real)
         else:
             path, encoding = written(rng, folder, _table(rng), SUFFIXES, any_mark=True)
-            options = {"target": "left"} | _options(rng)
+            options = {"target": "left"} | drawn_options(rng, CustomerData, ROLES)
             options |= {"encoding": encoding} if rng.random() < 0.8 else {}
         return Asked(lambda: train_on(path, options), ("data.", "left"))
 
@@ -87,26 +91,6 @@ def _table(rng: Generator) -> Table:
         "who": lambda own: str(int(own.integers(12))),
     }
     return drawn(rng, roles, int(rng.integers(3, 80)))
-
-
-def _options(rng: Generator) -> dict[str, Any]:
-    """Some of the options there are."""
-    ways: list[dict[str, Any]] = [
-        *({}, {}, {"split": "part"}, {"time": "on"}, {"group": "who"}, {"folds": 3, "fold": 1}),
-        *({"positive": token(rng)}, {"treatment": "part", "control": "test"}, {"ids": "who"}),
-        *(
-            {"target": ["churned", "age"]},
-            {"columns": {"age": "number"}, "target": "age"},
-            {"target": None},
-            {"num_train": 5},
-            {"drop": ["*"]},
-            {"missing": [token(rng)]},
-        ),
-        *({"min_count": 1, "max_levels": 2}, {"leaks": "error"}, {"test_fraction": 0.0}),
-    ]
-    name, kind = str(pick(rng, ["on", "who", "age", "city"])), str(pick(rng, KINDS))
-    given: dict[str, Any] = SHARES | pick(rng, ways) | {"on_bad": str(pick(rng, ["error", "skip"]))}
-    return given | ({"columns": {name: kind}} if rng.random() < 0.2 else {})
 
 
 def _real(rng: Generator, folder: Path, name: str, content: bytes) -> tuple[Path, dict[str, Any]]:

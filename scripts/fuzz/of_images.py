@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from damage import damaged, encoded, pick, spliced, token
 from numpy.random import Generator
-from of_tables import SHARES, Table, worse, written
+from of_tables import Table, worse, written
+from options import drawn_options
 from PIL import Image
 from stock import Stock, marks, photo
 from watched import Asked, Reader
@@ -45,7 +46,7 @@ def readers(stock: Stock) -> list[Reader]:
 
     def folders(rng: Generator, folder: Path) -> Asked:
         source = _folder(rng, folder / "pictures", stock)
-        options = _image_options(rng)
+        options = _options(rng)
         return Asked(lambda: train_on(source, options), ("pictures",))
 
     def tables(rng: Generator, folder: Path) -> Asked:
@@ -162,12 +163,8 @@ def _folder(rng: Generator, folder: Path, stock: Stock) -> Path:
     return folder
 
 
-def _image_options(rng: Generator) -> dict[str, Any]:
-    ways: list[dict[str, Any]] = [
-        *({}, {}, {"channels": 3}, {"fit": "squash"}, {"memory_gib": 0.0}, {"duplicates": "keep"}),
-        *({"test_fraction": 0.0}, {"num_labelled": 2}, {"block": 2}, {"label": None}),
-    ]
-    return SHARES | pick(rng, ways) | {"on_bad": str(pick(rng, ["error", "skip"]))}
+def _options(rng: Generator) -> dict[str, Any]:
+    return drawn_options(rng, ImageData, [*VOTES, "image", "label", "part"])
 
 
 def _table(rng: Generator, folder: Path, stock: Stock) -> tuple[Path, dict[str, Any]]:
@@ -176,10 +173,12 @@ def _table(rng: Generator, folder: Path, stock: Stock) -> tuple[Path, dict[str, 
     if real and rng.random() < 0.5:
         path = folder / real[0]
         path.write_bytes(worse(rng, real[1], ".parquet"))
-        return path, {"label": pick(rng, ["label", "labels", "emotion"])} | _image_options(rng)
+        return path, {"label": pick(rng, ["label", "labels", "emotion"])} | drawn_options(
+            rng, ImageData, [*VOTES, "part"]
+        )
     number = int(rng.integers(3, 24))
     if rng.random() < 0.25:
-        return _encoded(rng, folder, number, stock), _image_options(rng)
+        return _encoded(rng, folder, number, stock), _options(rng)
     table: Table = {
         "image": [_cell(rng, folder, place) for place in range(number)],
         "label": [str(pick(rng, ["0", "1", "1"])) for _ in range(number)],
@@ -187,7 +186,7 @@ def _table(rng: Generator, folder: Path, stock: Stock) -> tuple[Path, dict[str, 
     }
     table |= {name: [str(int(rng.integers(0, 9))) for _ in range(number)] for name in VOTES}
     path, encoding = written(rng, folder, table, TABLES)
-    options = _image_options(rng) | {"encoding": encoding}
+    options = _options(rng) | {"encoding": encoding}
     if rng.random() < 0.3:
         options |= {"votes": VOTES[:2], "rejects": VOTES[2:], "label": None, "majority": 0.5}
     return path, options | ({"split": "part"} if rng.random() < 0.2 else {})

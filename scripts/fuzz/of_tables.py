@@ -13,7 +13,6 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +26,6 @@ NAMES = ["age", "income", "city", "when", "id", "plan", " x ", "", "a,b", 'a"b',
 WORDS = ["red", "blue", "Green", "yes", "no", "NA", "O'Neil", "a;b", "ü", "12", ""]
 HOSTILE = 0.02  # share of hostile cells, in tables that have some
 DELIMITERS = {".csv": ",;|\t", ".tsv": "\t", ".txt": ",\t"}
-SHARES: dict[str, Any] = {"validation_fraction": 0.25, "test_fraction": 0.25}  # of a few rows
 ENCODINGS = ["utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252"]
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from damage import damaged_json, pick, token
 from numpy.random import Generator
-from of_tables import SHARES, Table, of_frame, worse, written
+from of_tables import Table, of_frame, worse, written
+from options import drawn_options
 from stock import Stock, reviews, shop
 from watched import Asked, Reader
 
-from marketorch.data.events.source import PROTOCOLS, EventData
+from marketorch.data.events.source import EventData
 from marketorch.data.texts.source import TextData, read_inputs
 
 SUFFIXES = [".csv", ".csv", ".tsv", ".jsonl", ".jsonl", ".json", ".parquet", ".txt"]
@@ -22,6 +23,8 @@ COLUMNS = {  # of real files whose columns are called otherwise
     "political_social_media.csv": {"label": "bias"},
     "facebook_live_engagement.csv": {"text": "status_published", "label": "status_type"},
 }
+BESIDE = ("user", "item", "item_table", "user_table", "item_attributes", "user_attributes", "title")
+BESIDE += ("negatives", "without_validation")
 ITEM_COLUMNS = ["category", "brand", "price"]
 
 
@@ -30,7 +33,11 @@ def readers(stock: Stock) -> list[Reader]:
 
     def texts(rng: Generator, folder: Path) -> Asked:
         path, encoding = _texts(rng, folder, stock)
-        options = COLUMNS.get(path.name[4:], {}) | _text_options(rng) | {"encoding": encoding}
+        options = (
+            COLUMNS.get(path.name[4:], {})
+            | drawn_options(rng, TextData, ["text", "label", "part"])
+            | {"encoding": encoding}
+        )
         return Asked(lambda: train_on(path, options))
 
     def inputs(rng: Generator, folder: Path) -> Asked:
@@ -91,15 +98,6 @@ def _texts(rng: Generator, folder: Path, stock: Stock) -> tuple[Path, str]:
     return written(rng, folder, table, SUFFIXES)
 
 
-def _text_options(rng: Generator) -> dict[str, Any]:
-    ways: list[dict[str, Any]] = [
-        *({}, {}, {"split": "part"}, {"label": None}, {"clip": 5}, {"num_labelled": 4}),
-        *({"block": 3}, {"duplicates": "keep"}, {"class_names": {token(rng): "x"}}),
-        *({"test_fraction": 0.0}, {"label": "part"}, {"exclude": []}, {"label": token(rng)}),
-    ]
-    return SHARES | pick(rng, ways) | {"on_bad": str(pick(rng, ["error", "skip"]))}
-
-
 # -- events -----------------------------------------------------------------------------------
 
 
@@ -131,15 +129,9 @@ def _log(rng: Generator, folder: Path, stock: Stock) -> tuple[Path, dict[str, An
 
 def _event_options(rng: Generator, folder: Path) -> dict[str, Any]:
     """A protocol, and tables beside the log."""
-    options: dict[str, Any] = {}
-    if rng.random() < 0.5:
-        options["protocol"] = str(pick(rng, [p for p in PROTOCOLS if p != "given"]))
-        options |= {"test_from": token(rng)} if rng.random() < 0.2 else {}
-        options |= {"history_events": int(rng.integers(0, 3))} if rng.random() < 0.3 else {}
-    elif rng.random() < 0.4:
+    options = drawn_options(rng, EventData, ["stars", "time"], *BESIDE)
+    if rng.random() < 0.2:
         options |= _given(rng, folder)
-    if rng.random() < 0.3:
-        options |= {"rating": "stars", "min_rating": 3.0, "min_item_events": 2}
     if rng.random() < 0.4:
         options |= _beside(rng, folder)
     if rng.random() < 0.1:

@@ -43,7 +43,7 @@ def check_kinds(target: Callable[..., Any], values: Mapping[Any, Any], path: str
         path: of the node in the config.
     """
     try:
-        hints = _hints(target)
+        hints = argument_types(target)
     except NameError:  # an annotation for readers only
         return
     for name, value in values.items():
@@ -56,14 +56,15 @@ def check_kinds(target: Callable[..., Any], values: Mapping[Any, Any], path: str
             raise ConfigError(f"{path}.{name} is {value!r:.60}; expected {expected}.")
 
 
-def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+def argument_types(target: Callable[..., Any]) -> dict[str, Any]:
     """Annotations of the arguments of a function, a class or a dataclass."""
     if not inspect.isclass(target):
         return get_type_hints(target)
     if "__dataclass_fields__" not in vars(target):  # it may inherit from a dataclass
         return get_type_hints(target.__init__)
     hints = get_type_hints(target)  # by the module of each class that it inherits from
-    return {name: own.type if isinstance(own, InitVar) else own for name, own in hints.items()}
+    own = {name: hints[name] for name in inspect.signature(target).parameters}
+    return {name: kind.type if isinstance(kind, InitVar) else kind for name, kind in own.items()}
 
 
 def _fits(kind: Any, value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -28,6 +29,14 @@ def test_attributes_are_tokens_and_many_numbers_are_bins() -> None:
     rows = binned.tokens(wide)[:, 0]
     assert rows[:5].unique().numel() == 1
     assert rows.unique(return_counts=True)[1].tolist() == pytest.approx([5] * 20, abs=1)
+
+
+def test_lists_are_several_words() -> None:
+    lists = pd.DataFrame({"genres": [np.array(["A", "B"]), np.array([]), None]})
+    attributes = Attributes.learnt(lists, ["genres"])
+    assert sorted(attributes.vocabulary) == ["genres=A", "genres=B"]
+    bars = pd.DataFrame({"genres": ["A|B", "", None]})
+    assert attributes.tokens(lists).equal(attributes.tokens(bars))
 
 
 def test_a_catalogue_survives_bytes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def read_annotations(path: str, kind: str, images: str | None, **table: Any) -> 
         DataError: with the file, the line or the entry, what was found and what was expected.
     """
     folder = Path(images) if images else None
-    if folder and not folder.is_dir():
+    if folder and not os.path.isdir(folder):  # which, unlike Path.is_dir, takes any text
         raise DataError(f"data.images: {missing(folder)}")
     found = _read(path, kind_of(path) if kind == "auto" else kind, folder, table)
     known: set[Path] = set()

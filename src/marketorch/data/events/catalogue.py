@@ -85,6 +85,8 @@ class Attributes:
         words: list[list[str]] = [[] for _ in range(len(table))]
         for name in self.columns:
             for row, value in zip(words, table[name].tolist(), strict=True):
+                if isinstance(value, np.ndarray):  # a list in Parquet
+                    value = "|".join(map(str, value))
                 if value is None or value != value:
                     continue
                 if name in self.edges:
