@@ -23,6 +23,7 @@ GOLDEN = Path(__file__).parent / "golden"
 TINY_DETECTOR = ["model.widths=[8,8,8,8]", "model.depth=[1,1,1]", "model.neck=8"]
 TINY_DETECTOR += ["model.num_detections=9"]  # all of them are drawn when nothing is learnt yet
 THREADS = os.environ.get("TEST_THREADS", "1")  # set by scripts/processors.py alone
+LONG = {"test_notebooks", "test_ddp_scripts", "test_readme", "test_page", "test_onnx_export"}
 CACHES = Path(tempfile.mkdtemp(prefix="marketorch-tests-"))
 
 # Set while conftest is imported: `datasets` and `transformers` read them when they are imported.
@@ -43,6 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)  # or one worker ends with these alone
     for item in items:
         if "golden" in getattr(item, "fixturenames", ()):
             item.add_marker("numbers")

@@ -240,12 +240,6 @@ def test_a_run_is_never_overwritten(trained, call_script):
     assert f"resume={run}" in done.stderr
 
 
-def test_a_sweep_leaves_a_run_for_each_job(run_script, tmp_path):
-    done = run_script("train", "-m", *tiny("sentiment"), "seed=0,1", "trainer.max_steps=2")
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "runs" / "sentiment").glob("*/DONE"))) == 2
-
-
 def test_help_lists_groups_and_experiments(run_script):
     done = run_script("train", "--help")
     assert done.returncode == 0

@@ -121,9 +121,7 @@ def test_a_list_of_texts_is_texts_and_a_path_is_a_file(tmp_path: Path) -> None:
 def test_a_table_in_memory_has_texts(table: Any) -> None:
     rows = [{"stars": 5, "body": text} for text in TEXTS]
     assert read_inputs(table(rows), "body").texts == TEXTS
-    with pytest.raises(
-        DataError, match=r"no column 'text'.*found: stars, body"
-    ):
+    with pytest.raises(DataError, match=r"no column 'text'.*found: stars, body"):
         read_inputs(table(rows))
 
 

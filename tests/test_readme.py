@@ -58,7 +58,7 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     tones = [["body", "tone", "image", "text"]]
     tones += [
         [f"the battery is {word} {i}", tone, f"shelf/{photo}.png", f"It is {word}."]
-        for i in range(20)
+        for i in range(30)
         for word, tone, photo in (
             *(("bad", "negative", "two"), ("fine", "neutral", "none")),
             ("good", "positive", "gone"),
@@ -95,9 +95,9 @@ def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
         f"shelf/{path.name}" for path in (tmp_path / "shelf").iterdir()
     }
     heard = pd.read_parquet(tmp_path / "posts.parquet")
-    assert len(heard) == 60
-    assert heard["faults"].map(len).sum() == 20  # of the photo that is gone
-    assert heard["faces"].dropna().map(len).tolist() == [2, 0] * 20
+    assert len(heard) == 90
+    assert heard["faults"].map(len).sum() == 30  # of the photo that is gone
+    assert heard["faces"].dropna().map(len).tolist() == [2, 0] * 30
     assert all(dict(answers)["sentiment"] for answers in heard["text"])
     assert (tmp_path / "report" / "report.html").exists()
     following = (tmp_path / "next.csv").read_text(encoding="utf-8").splitlines()
