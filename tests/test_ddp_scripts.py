@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT
+from test_experiments import embedded
 
 from marketorch import compose, evaluate, train
 from marketorch.config import tiny
@@ -28,6 +30,8 @@ TINY = {  # sizes that two ranks do not share evenly, and nothing drawn at rando
     ],
     "propensity": [*SPLITS, *STILL],
 }
+OTHERS = [name for name in embedded() if name not in TINY]
+"""The first experiments of all other kinds that read no files."""
 NORMED = {"emotion", "logo"}
 """Batch norms see one rank's examples at a time, so these weights are not those of one process."""
 FIGURES = {
@@ -58,6 +62,9 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / name).mkdir()
         commands.append((name, "train", *recipe(name), "run_dir=two"))
         commands.append((name, "evaluate", "run=two"))
+    for name in OTHERS:
+        (root / name).mkdir()
+        commands.append((name, "train", *tiny(name, "trainer.max_steps=4", "run_dir=two")))
     torchrun(ROOT / "tests" / "script_after_script.py", json.dumps(commands), cwd=root)
     return root
 
@@ -118,6 +125,13 @@ def test_two_ranks_evaluate_like_one_process(folder: Path) -> None:
     assert {path.name for path in written.iterdir()} == names
     for name, picture in pictures.items():
         assert (written / name).read_bytes() == picture, name
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_two_ranks_train_what_any_kind_of_experiment_trains(every: Path, name: str) -> None:
+    report = read(every / name / "two" / "report.json")
+    assert (report["world_size"], report["step"]) == (2, 4)
+    assert all(math.isfinite(value) for value in report["metrics"].values())
 
 
 def test_a_script_makes_the_group_of_ranks_itself(every: Path, tmp_path: Path) -> None:

@@ -86,7 +86,9 @@ def prepared(config: DictConfig) -> tuple[Task, Any]:
 
 
 @pytest.mark.parametrize("experiment", TINY)
-def test_every_parameter_gets_a_finite_gradient(experiment: str, drawn: Path) -> None:
+def test_every_parameter_gets_a_finite_gradient_and_a_batch_is_learnt(
+    experiment: str, drawn: Path
+) -> None:
     config = compose(tiny(experiment, f"data_dir={drawn}"))
     check(config)
     task, batch = prepared(config)
@@ -99,6 +101,24 @@ def test_every_parameter_gets_a_finite_gradient(experiment: str, drawn: Path) ->
         if parameter.requires_grad:
             assert parameter.grad is not None, name
             assert torch.isfinite(parameter.grad).all(), name
+    first, last = learn(task, batch)
+    assert last < 0.95 * first
+
+
+def learn(task: Task, batch: Any, steps: int = 30) -> tuple[float, float]:
+    """The loss of a batch before and after so many steps on it alone."""
+    torch.manual_seed(0)
+    parameters = [parameter for parameter in task.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.0)
+    losses = []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        step = task(batch)
+        loss = step.loss_sum / step.weight
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    return losses[0], losses[-1]
 
 
 # -- one run ----------------------------------------------------------------------------------
