@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> None:
     """Loads the runs and serves the page."""
     from marketorch.app.answers import Answers  # with torch, which --help does not need
     from marketorch.app.page import PORT, serve
-    from marketorch.app.runs import NAMES, chosen, loaded
+    from marketorch.app.runs import NAMES, loaded, select_runs
 
     values: dict[str, str] = {}
     for name in (*NAMES, "port"):
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> None:
     port = whole_number("port", values.pop("port", str(PORT)))
     if not 0 < port < 2**16:
         raise ConfigError(f"port={port}: expected 1 to 65535.")
-    serve(Answers(loaded(chosen(values))), port)
+    serve(Answers(loaded(select_runs(values))), port)
 
 
 if __name__ == "__main__":

@@ -16,17 +16,17 @@ from conftest import ROOT
 from marketorch import load_run
 from marketorch.app.answers import Answers
 from marketorch.app.page import imported, in_words
-from marketorch.app.runs import chosen, loaded, measured_run
+from marketorch.app.runs import loaded, measured_run, select_runs
 from marketorch.errors import ConfigError, DataError
 
 
 def test_without_runs_those_of_the_demo_are_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there are no runs in .*demo, which `make demo` makes"):
-        chosen({}, tmp_path / "demo")
+        select_runs({}, tmp_path / "demo")
     for name in ("sentiment", "logo", "another"):
         (tmp_path / "demo" / name).mkdir(parents=True)
-    assert list(chosen({}, tmp_path / "demo")) == ["logo", "sentiment"]
-    assert chosen({"logo": "a"}, tmp_path / "demo") == {"logo": "a"}
+    assert list(select_runs({}, tmp_path / "demo")) == ["logo", "sentiment"]
+    assert select_runs({"logo": "a"}, tmp_path / "demo") == {"logo": "a"}
 
 
 def test_the_recommender_must_be_one(tiny_runs: Path) -> None:

@@ -87,7 +87,7 @@ class Answers:
     # -- texts --------------------------------------------------------------------------------
 
     def text(self, text: str | None) -> str:
-        """The sentiment of a text and the words that told."""
+        """The sentiment of a text and the words that count."""
         text = valid(text or "")
         if not text.strip():
             return html("hint", message=EMPTY_TEXT)

@@ -39,7 +39,7 @@ class MeasuredRun(NamedTuple):
     examples: int
 
 
-def chosen(given: Mapping[str, str], demo: Path = DEMO) -> dict[str, str]:
+def select_runs(given: Mapping[str, str], demo: Path = DEMO) -> dict[str, str]:
     """The directories of the runs to show: those given or, if none is, those of the demo.
 
     Raises:

@@ -103,11 +103,11 @@ def _share_of(
     """
     size = max(1, round(share * len(rows)))
     if not lenient:
-        return drawn(rows, strata, size, seed)
+        return draw_rows(rows, strata, size, seed)
     try:
-        return drawn(rows, _without_single(strata), size, seed)
+        return draw_rows(rows, _without_single(strata), size, seed)
     except ValueError:
-        chosen = drawn(rows, np.zeros_like(strata), size, seed)
+        chosen = draw_rows(rows, np.zeros_like(strata), size, seed)
         say(f"{len(rows):,} rows are too few to be cut by class: {size:,} are drawn at random.")
         return chosen
 
@@ -118,7 +118,7 @@ def _without_single(strata: np.ndarray) -> np.ndarray:
     return np.where(counts[places] > 1, places, counts.argmax())
 
 
-def drawn(rows: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.ndarray:
+def draw_rows(rows: np.ndarray, strata: np.ndarray, number: int, seed: int) -> np.ndarray:
     """Draws so many of the rows ``(N,)``, with the shares of their strata ``(N,)``, in order.
 
     Raises:
@@ -140,7 +140,7 @@ def limited(rows: np.ndarray, strata: np.ndarray, number: int | None, seed: int)
     if number is None or number >= len(rows):
         return rows
     try:
-        return drawn(rows, strata, number, seed)
+        return draw_rows(rows, strata, number, seed)
     except ValueError as error:
         raise DataError(
             f"data.num_train is {number}; cannot choose so many of {len(rows):,} training rows, "

@@ -129,7 +129,7 @@ class ExampleData(Splits[Examples]):
             return whole
         return self._unique(whole)
 
-    def _given(self, path: str) -> Examples:
+    def _read_split(self, path: str) -> Examples:
         part = self._read(path)
         known = set(map(self.key, self.part("train").values))
         if seen := sum(self.key(value) in known for value in part.values):

@@ -77,7 +77,7 @@ def windows(sequences: Ragged, steps: int) -> tuple[Ragged, Tensor]:
     return Ragged.packed(sequences.values[place], lengths), owners
 
 
-def chosen(sequences: Ragged, rows: Tensor) -> Ragged:
+def select_rows(sequences: Ragged, rows: Tensor) -> Ragged:
     """The sequences where ``rows`` ``(num,)`` is True."""
     kept = torch.repeat_interleave(rows, sequences.lengths)
     return Ragged.packed(sequences.values[kept], sequences.lengths[rows])

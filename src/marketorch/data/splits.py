@@ -113,7 +113,7 @@ class Splits(Generic[R]):
         """The usable rows of ``path``."""
         raise NotImplementedError
 
-    def _given(self, path: str) -> R:
+    def _read_split(self, path: str) -> R:
         """The usable rows of a file that is a split."""
         raise NotImplementedError
 
@@ -138,7 +138,7 @@ class Splits(Generic[R]):
             DataError: there is no such split.
         """
         if self.files.get(name) and name not in self._parts:
-            self._parts[name] = self._given(str(self.files[name]))
+            self._parts[name] = self._read_split(str(self.files[name]))
         if name not in self._parts:
             raise DataError(f"The data have no {name} split (found: {some(self._parts)}).")
         return self._parts[name]
@@ -170,13 +170,13 @@ class Splits(Generic[R]):
             train = np.flatnonzero(parts == PARTS["train"])
             if not (parts == PARTS["validation"]).any():
                 shares = {"validation": self._shares["validation"]}
-                parts[train] = self._drawn(whole.select(train), shares, None)
+                parts[train] = self._cut_at_random(whole.select(train), shares, None)
             return parts
         if self.time:
             return parts_by_time(self._times(whole), self._shares)
-        return self._drawn(whole, self._shares, self.folds)
+        return self._cut_at_random(whole, self._shares, self.folds)
 
-    def _drawn(self, rows: R, shares: Shares, folds: int | None) -> np.ndarray:
+    def _cut_at_random(self, rows: R, shares: Shares, folds: int | None) -> np.ndarray:
         """Parts ``(N,)`` at random."""
         (names, strata), groups = self._strata(rows), None
         if self.block > 1:

@@ -1,4 +1,4 @@
-"""What a training can be told: the arguments of the Trainer, checked."""
+"""The arguments of the Trainer, checked."""
 
 from __future__ import annotations
 

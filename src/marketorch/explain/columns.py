@@ -41,15 +41,15 @@ def ablate_columns(
         Weights ``(N, P)`` and the P columns.
     """
 
-    def asked(numbers: Tensor, categories: Tensor) -> Tensor:
+    def answer(numbers: Tensor, categories: Tensor) -> Tensor:
         parts = zip(*(t.split(AT_ONCE) for t in (numbers, categories, labels)), strict=True)
         return torch.cat([log_odds(*part) for part in parts])
 
     columns = list(dict.fromkeys(sources))
     of_numbers, of_categories = sources[: numbers.shape[1]], sources[numbers.shape[1] :]
-    whole, found = asked(numbers, categories), []
+    whole, found = answer(numbers, categories), []
     for name in columns:
-        usual = asked(
+        usual = answer(
             replaced(numbers, typical[0], [source == name for source in of_numbers]),
             replaced(categories, typical[1], [source == name for source in of_categories]),
         )

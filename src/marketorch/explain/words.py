@@ -1,4 +1,4 @@
-"""Which words told: the model is asked again with each of them left out.
+"""Which words count: the model is asked again with each of them left out.
 
 Leaving out (Zeiler & Fergus 2014; Li et al. 2016 for text) needs nothing of a model but its answer.
 Gradients were tried first, plain and integrated: on the transformer they named full stops.

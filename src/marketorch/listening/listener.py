@@ -151,7 +151,7 @@ class Listener:
                 records[place]["near"] = near(faces, brands, self.reach)
 
     def _brands(self, run: Run, seen: Mapping[int, Seen]) -> dict[int, list[Row]]:
-        """The brands in each photo, the surest first; where two are told at one place, this one."""
+        """The brands in each photo, the surest first; of two at one place only the surer."""
         sizes = [(own.width, own.height) for own in seen.values()]
         squares = [own.square for own in seen.values() if own.square is not None]
         dataset: Any = squares_to_search(squares, sizes, [str(place) for place in seen])

@@ -81,8 +81,8 @@ def read_posts(
     if path.suffix.lower() in DELIMITERS:
         return TableOfPosts(path, columns or {}, Path(images) if images else path.parent)
     if columns or images:
-        told = ", ".join([*(columns or {}), *(["images"] if images else [])])
-        raise ConfigError(f"{told}: only a table (.csv, .tsv) has columns; {source} is none.")
+        options = ", ".join([*(columns or {}), *(["images"] if images else [])])
+        raise ConfigError(f"{options}: only a table (.csv, .tsv) has columns; {source} is none.")
     return FolderOfPhotos(path)
 
 

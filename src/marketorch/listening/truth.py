@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from marketorch.listening.record import face_answers, read_records
-from marketorch.listening.report.tables import flatten_records, seen_in
+from marketorch.listening.report.tables import brands_in_posts, flatten_records
 
 
 def compare_with_truth(table: Any, truth: str | Path) -> dict[str, float]:
@@ -27,8 +27,8 @@ def compare_with_truth(table: Any, truth: str | Path) -> dict[str, float]:
 
     Returns:
         ``brands``: F1 of which brands are in which photos. ``captions`` and ``settings``: the share
-        that is told as it is. ``faces``: the share of people whose face is found; ``emotions``: the
-        share of these of whom it is told what they show.
+        that is predicted right. ``faces``: the share of people whose face is found; ``emotions``:
+        the share of these whose expression is predicted right.
     """
     known = [json.loads(line) for line in Path(truth).read_text(encoding="utf-8").splitlines()]
     records = [record for batch in read_records(table) for record in batch]
@@ -59,10 +59,11 @@ def tone_around(table: Any, turn: datetime.datetime) -> pd.DataFrame:
         A row a brand that was spoken of both before and after: ``before``, ``after``, ``fall``.
     """
     frames = flatten_records(read_records(table))
-    told = seen_in(frames).merge(frames.posts[["post", "time", "tone"]], on="post").dropna()
+    posts = frames.posts[["post", "time", "tone"]]
+    toned = brands_in_posts(frames).merge(posts, on="post").dropna()
     when = pd.Timestamp(turn).tz_convert("UTC").tz_localize(None)
-    late = (told["time"] >= when).map({False: "before", True: "after"})
-    means = told.groupby(["brand", late])["tone"].mean().unstack()
+    late = (toned["time"] >= when).map({False: "before", True: "after"})
+    means = toned.groupby(["brand", late])["tone"].mean().unstack()
     means = means.reindex(columns=["before", "after"]).rename_axis(columns=None).dropna()
     return means.assign(fall=means["before"] - means["after"]).sort_values("fall", ascending=False)
 
@@ -90,7 +91,8 @@ def _right(pairs: Iterable[tuple[Any, Any]]) -> float:
 
 def _presence(pairs: Iterable[tuple[list[dict[str, Any]] | None, list[str]]]) -> float:
     """F1 of the brands that are found in each photo."""
-    sets = [({b["brand"] for b in told}, set(true)) for told, true in pairs if told is not None]
-    both = sum(len(told & true) for told, true in sets)
-    each = sum(len(told) + len(true) for told, true in sets)
+    known = [(brands, true) for brands, true in pairs if brands is not None]
+    sets = [({brand["brand"] for brand in brands}, set(true)) for brands, true in known]
+    both = sum(len(predicted & true) for predicted, true in sets)
+    each = sum(len(predicted) + len(true) for predicted, true in sets)
     return 2 * both / each if each else math.nan

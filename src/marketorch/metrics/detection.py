@@ -63,7 +63,7 @@ class MeanAP(MeanAveragePrecision):
 
 
 class Presence(Metric):
-    """How well is told which classes are in a photo, and how their shares are told.
+    """How well the classes in a photo, and their shares, are predicted.
 
     Args:
         num_classes: K.
@@ -86,11 +86,11 @@ class Presence(Metric):
     def update(self, found: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> None:
         """Takes what `MeanAP` takes."""
         surest = presence(found["scores"], found["labels"], self.num_classes)
-        told = surest >= self.threshold
+        predicted = surest >= self.threshold
         there = presence((true["labels"] >= 0).float(), true["labels"], self.num_classes) > 0
-        self.hits += (told & there).sum(0)
-        self.alarms += (told & ~there).sum(0)
-        self.misses += (~told & there).sum(0)
+        self.hits += (predicted & there).sum(0)
+        self.alarms += (predicted & ~there).sum(0)
+        self.misses += (~predicted & there).sum(0)
         sure = found["labels"][found["scores"] >= self.threshold]
         known = true["labels"][true["labels"] >= 0]
         self.found += torch.bincount(sure.clamp_min(0), minlength=self.num_classes)
@@ -140,9 +140,9 @@ def best_threshold(surest: Tensor, there: Tensor) -> Tensor:
     """
     scores, order = surest.flatten().sort(descending=True)
     hits = there.flatten()[order].cumsum(0).double()
-    told = torch.arange(1, len(scores) + 1)
-    f1 = 2 * hits / (told + there.sum())
-    f1[:-1][scores[:-1] == scores[1:]] = 0.0  # equal scores are told together
+    predicted = torch.arange(1, len(scores) + 1)
+    f1 = 2 * hits / (predicted + there.sum())
+    f1[:-1][scores[:-1] == scores[1:]] = 0.0  # equal scores count together
     f1[scores == 0] = 0.0
     best = int(f1.argmax())
     below = scores[best + 1] if best + 1 < len(scores) else scores[best] / 2

@@ -107,7 +107,7 @@ class Detection(Task):
     # -- evaluation ---------------------------------------------------------------------------
 
     def metrics(self) -> MetricCollection:
-        """COCO's mean average precision, and how well is told which brands are in a photo."""
+        """COCO's mean average precision, and how well the brands in a photo are predicted."""
         from torchmetrics import MetricCollection
 
         from marketorch.metrics.detection import MeanAP, Presence

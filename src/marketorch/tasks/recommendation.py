@@ -178,9 +178,9 @@ class Recommendation(Task):
             "training events of the item": self.loss.counts.cpu()[dataset.targets.values],
             "items in the user's history": dataset.histories.lengths[owners],
         }
-        told = {name: values for name, values in groups.items() if len(values.unique()) > 1}
+        varied = {name: values for name, values in groups.items() if len(values.unique()) > 1}
         name = f"targets found in the first {self.at[0]}"
-        return [plots.share_by_group(found.float(), told or groups, name, folder)]
+        return [plots.share_by_group(found.float(), varied or groups, name, folder)]
 
     def rows(self, predictions: Predictions, dataset: Any, *, explain: int = 0) -> list[Row]:
         """One row a user: what to recommend, best first, by id, title and score."""

@@ -17,7 +17,7 @@ CARD = TaskCard(
     "tabular-classification",
     "tells how likely each customer is to do something, and ranks them by it",
     "Choosing in which order to call, write to or look after customers, with a person who answers "
-    "for it, and on customers like those it was trained on. `reasons` name the columns that told.",
+    "for it, and on customers like those it was trained on. `reasons` name the columns that count.",
     (
         "Denying anybody a service, a price, credit, insurance, a home or work by it alone.",
         "Saying why people do something, or what a call or a discount would change: for that, "
@@ -74,8 +74,8 @@ class CustomerTask(Task):
             for index, shares in own
         ]
         if explain:
-            told = self.reasons(dataset, rows, explain)
-            rows = [row | {"reasons": reasons} for row, reasons in zip(rows, told, strict=True)]
+            every = self.reasons(dataset, rows, explain)
+            rows = [row | {"reasons": reasons} for row, reasons in zip(rows, every, strict=True)]
         return rows
 
     def describe_prediction(self, shares: Sequence[float]) -> Row:

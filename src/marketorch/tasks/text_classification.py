@@ -30,7 +30,7 @@ CARD = TaskCard(
     "text-classification",
     "tells which of a few classes a text belongs to",
     "Reading many texts of the kind it was trained on: triage, trends, a first look that a person "
-    "checks. The probabilities say how sure it is; `explain` says which words told.",
+    "checks. The probabilities say how sure it is; `explain` says which words count.",
     (
         "Judging a person by what they wrote, or acting on a single text without reading it.",
         "Texts of another kind or language than those it learnt from.",

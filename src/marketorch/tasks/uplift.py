@@ -24,7 +24,7 @@ from marketorch.engine.task import Batch, Predictions, Row, Step
 from marketorch.errors import ConfigError, DataError
 from marketorch.figures import uplift as figures
 from marketorch.metrics.uplift_curves import uplift_estimates
-from marketorch.models.uplift.learners import Learner, of_given
+from marketorch.models.uplift.learners import Learner, of_treatment
 from marketorch.tasks.tables import CARD, CustomerTask, table_encoder
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Uplift(CustomerTask):
         known = batch["labels"] != UNLABELLED
         shares, labels = predictions["probabilities"][known], batch["labels"][known]
         treatment = batch["treatment"][known]
-        own = of_given(shares, treatment)
+        own = of_treatment(shares, treatment)
         metrics.update(
             effects=effects(shares),
             treatment=treatment,

@@ -76,7 +76,7 @@ class BoxDataset(RawDataset):
         """One photo, its boxes not filled up."""
         index = torch.tensor(place)
         photo = {"images": self.images[place], "frames": self.frames[place], "index": index}
-        return photo | self._drawn(place)
+        return photo | self._annotations(place)
 
     def collate(self, examples: Sequence[Batch]) -> Batch:
         """A batch of examples."""
@@ -91,7 +91,7 @@ class BoxDataset(RawDataset):
         edges = self.sizes[place].repeat(2)
         return to_photo(boxes, self.frames[place]).clamp_min(0).minimum(edges)
 
-    def _drawn(self, place: int) -> Batch:
+    def _annotations(self, place: int) -> Batch:
         """What somebody drew on a photo."""
         known = {} if self.labels is None else {"labels": self.labels[place]}
         return {"boxes": self.boxes[place]} | known
@@ -105,7 +105,7 @@ class DecodedBoxes(BoxDataset):
     def __getitems__(self, indices: list[int]) -> Batch:
         index = torch.as_tensor(indices, dtype=torch.int64)
         batch = {"images": self.images[index], "frames": self.frames[index], "index": index}
-        return batch | self.collate([self._drawn(place) for place in indices])
+        return batch | self.collate([self._annotations(place) for place in indices])
 
 
 def padded(values: list[Tensor], fill: float) -> Tensor:

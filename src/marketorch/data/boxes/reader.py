@@ -79,7 +79,7 @@ class PhotoReader:
             if photo.fault:
                 return photo.fault
             try:
-                photo.size, photo.image = _seen(decoder, place, fits, self.on_bad == "skip")
+                photo.size, photo.image = _look_at(decoder, place, fits, self.on_bad == "skip")
             except DataError as error:
                 return str(error).removeprefix(decoder.names[place]).lstrip(": ").rstrip(".")
             return ""
@@ -140,7 +140,7 @@ class PhotoReader:
         return self._to_search(photos, stems, partial(frames_at, path, self.video_every))
 
 
-def _seen(
+def _look_at(
     decoder: LetterboxDecoder, place: int, keep: bool, whole: bool
 ) -> tuple[Size, Tensor | None]:
     """The size of a photo and, if it is to be kept, its square; ``whole`` decodes it in any case.

@@ -8,7 +8,7 @@ from marketorch.console import say
 from marketorch.data.events.catalogue import Catalogue
 from marketorch.data.events.dataset import EventDataset
 from marketorch.data.events.requests import Requests
-from marketorch.data.ragged import Ragged, chosen, windows
+from marketorch.data.ragged import Ragged, select_rows, windows
 from marketorch.engine.task import Batch
 from marketorch.errors import DataError
 
@@ -27,7 +27,7 @@ class HistoryDataset:
         if dataset.training and length is not None:
             pieces, owners = windows(dataset.histories, length)
             taught = pieces.lengths > 1  # a single event leads nowhere
-            self.histories, self.owners = chosen(pieces, taught), owners[taught]
+            self.histories, self.owners = select_rows(pieces, taught), owners[taught]
             self.width = length + 1  # a history of L steps has L + 1 items
             self.ids = None if self.ids is None else [self.ids[i] for i in self.owners.tolist()]
         # Of one width in all batches, so that the ranks of a whole split are one tensor.

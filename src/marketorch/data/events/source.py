@@ -149,8 +149,8 @@ class EventData(DescribedEvents):
             return replace(dataset, histories=self._gathered(self._parts == TRAIN, asked))
         dataset.targets = self._gathered(self._parts == part, asked)
         if self.negatives:
-            given = name == "test"
-            dataset.negatives = (self._given_negatives if given else self._drawn_negatives)(asked)
+            draw = self._negatives_of_file if name == "test" else self._random_negatives
+            dataset.negatives = draw(asked)
         self._report(name, dataset)
         return dataset
 
@@ -306,13 +306,13 @@ class EventData(DescribedEvents):
                 "task.mask_seen=false can recommend them."
             )
 
-    def _given_negatives(self, asked: np.ndarray) -> Ragged:
+    def _negatives_of_file(self, asked: np.ndarray) -> Ragged:
         """The negatives of each test user's file rows."""
         lists = self._negative_lists
         rows = [lists[str(user)] for user in self._users[asked].tolist()]
         return Ragged.of([self.catalogue.item_numbers(row) for row in rows])
 
-    def _drawn_negatives(self, asked: np.ndarray) -> Ragged:
+    def _random_negatives(self, asked: np.ndarray) -> Ragged:
         """As many for each user to be validated, of the items that the user has not taken."""
         number = max(map(len, self._negative_lists.values()))
         taken = self._gathered(self._parts != TEST, asked)

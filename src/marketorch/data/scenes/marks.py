@@ -104,12 +104,12 @@ def draw_svg(texts: Sequence[str], *, side: int = 320) -> list[np.ndarray | str]
     """Draws SVG about ``side`` pixels long, cut to what is seen: ``(H, W, 4)`` or what is wrong."""
     found: list[np.ndarray | str] = [_fault(text) for text in texts]
     sides = {place: side for place, fault in enumerate(found) if not fault}
-    for place, drawn in _all_drawn(texts, sides).items():
+    for place, drawn in _draw_all(texts, sides).items():
         found[place] = drawn
     lengths = {i: max(mark.shape) for i, mark in enumerate(found) if not isinstance(mark, str)}
     # A mark that leaves most of its page empty is drawn again on a larger page.
     sides = {i: side * min(8, side // length) for i, length in lengths.items() if 2 * length < side}
-    for place, drawn in _all_drawn(texts, sides).items():
+    for place, drawn in _draw_all(texts, sides).items():
         found[place] = drawn
     return found
 
@@ -255,7 +255,7 @@ def _fault(text: str) -> str:
     return ""
 
 
-def _all_drawn(texts: Sequence[str], sides: Mapping[int, int]) -> dict[int, np.ndarray | str]:
+def _draw_all(texts: Sequence[str], sides: Mapping[int, int]) -> dict[int, np.ndarray | str]:
     """Of the SVG at each place the mark, or what is wrong, drawn on a page of the side given."""
     wanted = [(texts[place], side) for place, side in sides.items()]
     found: list[bytes | str] = []

@@ -274,7 +274,7 @@ class SceneData:
             stock, number = self._stock(name), self.sizes[name]
             return SceneDataset(stock, number, self.seed, self._photographed)
         path = self.annotated[name]
-        return self._drawn(name) if path is None else self._real(name, path)
+        return self._scenes(name) if path is None else self._real(name, path)
 
     @cached_property
     def _photographed(self) -> BoxDataset | None:
@@ -282,7 +282,7 @@ class SceneData:
         path = self.annotated["train"]
         return None if path is None else self._real("train", path)
 
-    def _drawn(self, name: str) -> DecodedBoxes:
+    def _scenes(self, name: str) -> DecodedBoxes:
         """Scenes that depend on ``seed``, the split and their places alone."""
         stock, split = self._stock(name), SPLITS.index(name)
         scenes = [stock.draw(self.seed, split, place) for place in range(self.sizes[name])]

@@ -76,7 +76,7 @@ class TableEncoder(nn.Module):
     Args:
         columns: of the schema.
         raw: numbers as they are, with NaN, by default; for trees.
-        ignored: columns that the schema left out; others that a table has too many are told.
+        ignored: columns that the schema left out; others that a table has besides are reported.
     """
 
     knots: Tensor

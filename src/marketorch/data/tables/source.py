@@ -223,7 +223,7 @@ class CustomerData(Splits[CustomerDataset]):
     def _whole(self) -> CustomerDataset:
         return self._usable(self._open(self.paths))
 
-    def _given(self, path: str) -> CustomerDataset:
+    def _read_split(self, path: str) -> CustomerDataset:
         return self._usable(self._open([path]))
 
     def _strata(self, rows: CustomerDataset) -> Words:

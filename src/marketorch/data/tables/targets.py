@@ -142,7 +142,7 @@ def classes(train: CustomerDataset, column: str, positive: Any) -> LabelColumn:
         second = (
             _second_class(counts, names)
             if positive is None
-            else _chosen(positive, names, "positive", column)
+            else _find_word(positive, names, "positive", column)
         )
         names = sorted(names, key=lambda name: name == second)
     elif positive is not None:
@@ -168,7 +168,7 @@ def treatments(train: CustomerDataset, column: str, control: Any) -> LabelColumn
             f"data.control is missing: which value of column '{column}' (data.treatment) means "
             f"that nothing was done? Found: {some(names)}."
         )
-    nothing = _chosen(control, names, "control", column)
+    nothing = _find_word(control, names, "control", column)
     names = sorted(names, key=lambda name: name != nothing)
     return LabelColumn("treatment", column, names, [counts[name] for name in names])
 
@@ -190,8 +190,8 @@ def regrouped(
     """
     found = words(whole, "treatment", column)
     texts = found.texts.to_pylist()
-    known = {_chosen(word, texts, "treatments", column): name for word, name in names.items()}
-    nothing = _chosen(control, texts, "control", column)
+    known = {_find_word(word, texts, "treatments", column): name for word, name in names.items()}
+    nothing = _find_word(control, texts, "control", column)
     known[nothing] = nothing
     new = found.expand(np.array([known.get(text) for text in texts], object), "")
     kept = np.array([name is not None for name in new]).nonzero()[0]
@@ -231,7 +231,7 @@ def _second_class(counts: dict[str, int], names: Sequence[str]) -> str:
     return min(names, key=lambda name: counts[name])
 
 
-def _chosen(value: Any, names: Sequence[str], key: str, column: str) -> str:
+def _find_word(value: Any, names: Sequence[str], key: str, column: str) -> str:
     """One of the words, as a config has it. DataError names the closest."""
     spelt = {label_name(value), str(value), str(value).lower()} | (
         {"yes", "Yes"} if value is True else {"no", "No"} if value is False else set()

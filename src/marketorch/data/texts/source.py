@@ -103,7 +103,7 @@ class TextData(LabelledData):
         return digest.hexdigest()
 
     def key(self, value: str) -> str:
-        """A text as repeats are told by: case and white space do not count."""
+        """A text as repeats are found by: case and white space do not count."""
         return " ".join(value.lower().split())
 
     # -- reading ------------------------------------------------------------------------------

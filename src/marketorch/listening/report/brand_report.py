@@ -115,8 +115,8 @@ def _heads(answers: dict[str, pd.DataFrame]) -> dict[str, dict[str, str]]:
     """The columns of the page's tables and what they are called there."""
     heads = {name: dict(own) for name, own in HEADS.items()}
     for name in ("sentiment", "emotions", "smiles"):
-        told = [key for key in answers[name].columns if key.startswith(("p_", "mean_"))]
-        heads[name] |= {key: key.partition("_")[2] for key in told}
+        numbers = [key for key in answers[name].columns if key.startswith(("p_", "mean_"))]
+        heads[name] |= {key: key.partition("_")[2] for key in numbers}
     if len(answers["sentiment"]) and answers["sentiment"]["tone"].notna().any():
         heads["sentiment"] |= BOUNDS
     return heads

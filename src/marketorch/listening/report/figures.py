@@ -63,7 +63,7 @@ def panels(
         draw = partial(lines_over_time, over_time, column)
         found.append(Panel(OVER_TIME + column, f"{_title(column)} over time", draw))
     if len(scenes):
-        found.append(Panel("scenes", "Where brands are seen", partial(seen_where, scenes)))
+        found.append(Panel("scenes", "Where brands are seen", partial(brand_settings, scenes)))
     return found
 
 
@@ -76,7 +76,7 @@ def columns_over_time(table: pd.DataFrame) -> list[str]:
         return []
     columns = ["posts"] if table["brand"].nunique() < 2 else ["posts", "share_of_voice"]
     columns += ["tone", *[name for name in table.columns if name.startswith("mean_")][:1]]
-    columns += most_telling(table[table["brand"].isin(_most_seen(table))])
+    columns += most_telling(table[table["brand"].isin(_most_frequent(table))])
     return [name for name in columns if table[name].notna().any()]
 
 
@@ -147,7 +147,7 @@ def shares_by_brand(table: pd.DataFrame, counted: str, axes: Any) -> None:
     _grid(axes, values, [f"{printable(name)} ({count:,})" for name, count in names], labels)
 
 
-def seen_where(table: pd.DataFrame, axes: Any) -> None:
+def brand_settings(table: pd.DataFrame, axes: Any) -> None:
     """In which scenes each brand is seen, as shares of its posts."""
     grid = table.pivot(index="brand", columns="scene", values="posts").fillna(0)
     brands = grid.sum(axis=1).nlargest(SHOWN).index
@@ -164,7 +164,7 @@ def lines_over_time(table: pd.DataFrame, column: str, axes: Any) -> None:
     The more there is in a period, the larger its dot. Where there are enough periods for it, lines
     of means are those of three periods each, as means of a few posts jump about.
     """
-    brands, periods = _most_seen(table), sorted(table["period"].unique())
+    brands, periods = _most_frequent(table), sorted(table["period"].unique())
     counts = column in ("posts", "share_of_voice")  # nothing seen is none; nothing said is not zero
     for colour, brand in zip(COLOURS, brands, strict=False):
         own = table[table["brand"] == brand].set_index("period").reindex(periods)
@@ -215,7 +215,7 @@ def _scaled(axes: Any, column: str) -> None:
         axes.axhline(0, color=QUIET, linewidth=1, zorder=0)
 
 
-def _most_seen(table: pd.DataFrame) -> list[str]:
+def _most_frequent(table: pd.DataFrame) -> list[str]:
     """The brands with the most posts, as many as there may be lines."""
     totals = table.groupby("brand")["posts"].sum()
     return list(totals.sort_values(ascending=False, kind="stable").head(LINES).index)
@@ -282,7 +282,7 @@ def picture(panel: Panel) -> bytes:
     """A panel by itself, as a PNG."""
     figure = blank(*SIZE)
     axes = figure.subplots()
-    _drawn(axes, panel)
+    _draw_panel(axes, panel)
     stream = io.BytesIO()
     figure.savefig(stream, dpi=130, bbox_inches="tight")
     return stream.getvalue()
@@ -297,7 +297,7 @@ def overview(found: Sequence[Panel], title: str, path: Path) -> Path:
     for axes in places[len(found) :]:
         axes.axis("off")
     for axes, panel in zip(places, found, strict=False):
-        _drawn(axes, panel)
+        _draw_panel(axes, panel)
         above = axes.get_legend() is not None and panel.key != "voices"  # of the axes, see there
         axes.set_title(panel.title, fontsize=11, color=INK, loc="left", pad=22 if above else 8)
     if not found:
@@ -307,6 +307,6 @@ def overview(found: Sequence[Panel], title: str, path: Path) -> Path:
     return save(figure, path)
 
 
-def _drawn(axes: Any, panel: Panel) -> None:
+def _draw_panel(axes: Any, panel: Panel) -> None:
     panel.draw(axes)
     axes.spines[["top", "right"]].set_visible(False)

@@ -169,7 +169,7 @@ def voices(frames: Frames) -> pd.DataFrame:
     return table.sort_values(["boxes", "brand"], ascending=[False, True], ignore_index=True)
 
 
-def seen_in(frames: Frames) -> pd.DataFrame:
+def brands_in_posts(frames: Frames) -> pd.DataFrame:
     """Each post with each brand that is seen in it, once: post and brand."""
     return frames.brands[["post", "brand"]].drop_duplicates()
 
@@ -179,14 +179,14 @@ def sentiment(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
 
     ``low`` and ``high`` bound the mean tone with 95 % confidence, where there are two captions.
     """
-    told = frames.posts.loc[frames.posts["sentiment"].notna(), ["post", "tone"]]
-    spoken = seen_in(frames).merge(told, on="post")
+    toned = frames.posts.loc[frames.posts["sentiment"].notna(), ["post", "tone"]]
+    spoken = brands_in_posts(frames).merge(toned, on="post")
     groups = [(name, spoken.loc[spoken["brand"] == name, "post"]) for name in brands]
     rows = []
-    for name, posts in [*groups, (ALL, told["post"])]:
+    for name, posts in [*groups, (ALL, toned["post"])]:
         if not len(posts):
             continue
-        tones = told.loc[told["post"].isin(posts), "tone"]
+        tones = toned.loc[toned["post"].isin(posts), "tone"]
         means = _means(frames.sentiments[frames.sentiments["post"].isin(posts)])
         rows.append({"brand": name, "captions": len(posts), **means, **_bounded(tones)})
     return pd.DataFrame(rows, columns=None if rows else ["brand", "captions", "tone"])
@@ -214,8 +214,8 @@ def emotions(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
     table = _of_faces(frames, frames.emotions, brands)
     groups = [(name, _around(frames, frames.scores, name)) for name in table["brand"]]
     means = [own.groupby("name", sort=False)["value"].mean() for _, own in groups]
-    told = pd.DataFrame(means, index=table.index).add_prefix("mean_").round(4)
-    return table.join(told) if len(table) else table
+    averages = pd.DataFrame(means, index=table.index).add_prefix("mean_").round(4)
+    return table.join(averages) if len(table) else table
 
 
 def smiles(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
@@ -264,7 +264,7 @@ def over_time(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
     posts = frames.posts[["post", "time", "tone"]].dropna(subset="time")
     posts = posts.assign(period=posts["time"].dt.to_period(period).dt.start_time)
     key = ["period", "brand"]
-    rows = seen_in(frames).merge(posts, on="post")
+    rows = brands_in_posts(frames).merge(posts, on="post")
     table = rows.groupby(key).agg(posts=("post", "size"), tone=("tone", "mean"))
     boxes = frames.brands.merge(posts, on="post").groupby(key).size()
     table.insert(1, "share_of_voice", boxes / boxes.groupby("period").transform("sum"))
@@ -273,8 +273,8 @@ def over_time(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
     faces = said.drop_duplicates([*key, "post", "face"]).groupby(key).size()
     table["faces"] = faces.reindex(table.index, fill_value=0)
     looks = said.groupby([*key, "label"], sort=False)["probability"].mean().unstack()
-    told = around.merge(frames.scores, on=["post", "face"])
-    means = told.groupby([*key, "name"], sort=False)["value"].mean().unstack()
+    scored = around.merge(frames.scores, on=["post", "face"])
+    means = scored.groupby([*key, "name"], sort=False)["value"].mean().unstack()
     table = table.join(looks.add_prefix("p_")).join(means.add_prefix("mean_"))
     table = table.round(4).reset_index()
     return table[table["brand"].isin(list(brands))].reset_index(drop=True)
@@ -283,7 +283,7 @@ def over_time(frames: Frames, brands: Iterable[str]) -> pd.DataFrame:
 def scenes(frames: Frames) -> pd.DataFrame:
     """In how many posts each brand is seen in each scene, and which share of its posts that is."""
     known = frames.posts.loc[frames.posts["scene"].notna(), ["post", "scene"]]
-    rows = seen_in(frames).merge(known, on="post")
+    rows = brands_in_posts(frames).merge(known, on="post")
     table = rows.groupby(["brand", "scene"], as_index=False).agg(posts=("post", "size"))
     totals = table.groupby("brand")["posts"].transform("sum")
     table["share"] = (table["posts"] / totals).round(4)
@@ -292,7 +292,7 @@ def scenes(frames: Frames) -> pd.DataFrame:
 
 def extremes(frames: Frames, number: int = EXTREMES) -> pd.DataFrame:
     """The posts of the best and of the worst tone, those about a brand before all others."""
-    named = seen_in(frames).groupby("post")["brand"].agg(", ".join)
+    named = brands_in_posts(frames).groupby("post")["brand"].agg(", ".join)
     posts = frames.posts.assign(brands=frames.posts["post"].map(named)).dropna(subset="tone")
     about = posts[posts["brands"].notna()]
     posts = (about if len(about) else posts).fillna({"brands": ""})

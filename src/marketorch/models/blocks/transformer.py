@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Rotation = tuple[Tensor, Tensor] | None
-"""Cosine and sine of each position's angles; None: positions are told in another way, or not."""
+"""Cosine and sine of each position's angles; None: positions are encoded in another way, or not."""
 
 
 class SequenceDropout(nn.Module):

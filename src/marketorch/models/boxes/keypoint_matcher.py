@@ -22,7 +22,14 @@ from marketorch.data.boxes.dataset import BoxDataset
 from marketorch.models.blocks.sized_by_data import SizedByData
 from marketorch.models.boxes.average_box import examples
 from marketorch.models.boxes.compact_detector import Detections
-from marketorch.models.boxes.keypoints import WIDTH, Keypoints, apart, chosen, keypoints, rooted
+from marketorch.models.boxes.keypoints import (
+    WIDTH,
+    Keypoints,
+    apart,
+    keypoints,
+    rooted,
+    select_keypoints,
+)
 
 HALF_SURE = 8  # points that agree on a box of score .5; of .3, the task's threshold: 4
 LEAST = 2  # points that a detection needs
@@ -101,8 +108,12 @@ class KeypointMatcher(SizedByData):
         for box, label in zip(boxes[labels >= 0], labels[labels >= 0].tolist(), strict=True):
             inside = (x >= box[0]) & (x < box[2]) & (y >= box[1]) & (y < box[3])
             free &= ~inside
-            yield label, box, chosen(found, inside, self.per_box)
-        yield len(self.counts) - 1, torch.zeros(4), chosen(found, free, self.per_background)
+            yield label, box, select_keypoints(found, inside, self.per_box)
+        yield (
+            len(self.counts) - 1,
+            torch.zeros(4),
+            select_keypoints(found, free, self.per_background),
+        )
 
     # -- prediction ---------------------------------------------------------------------------
 

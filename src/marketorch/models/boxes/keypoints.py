@@ -54,8 +54,8 @@ def keypoints(image: Tensor, scale: float) -> Keypoints:
     )
 
 
-def chosen(found: Keypoints, kept: Tensor, number: int) -> Keypoints:
-    """Of the keypoints that are ``kept (P,)`` at most ``number``, evenly chosen."""
+def select_keypoints(found: Keypoints, kept: Tensor, number: int) -> Keypoints:
+    """Of the keypoints that are ``kept (P,)`` at most ``number``, evenly select_keypoints."""
     rows = kept.nonzero()[:, 0]
     rows = rows[evenly_spaced(len(rows), number)]
     return Keypoints(*(values[rows] for values in found))

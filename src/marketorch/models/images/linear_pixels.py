@@ -1,6 +1,6 @@
 """The sceptics of image classification: logistic regression on pixels or on gradients.
 
-Histograms of oriented gradients (HOG, Dalal & Triggs 2005) were what faces were told by before
+Histograms of oriented gradients (HOG, Dalal & Triggs 2005) were how faces were recognised before
 networks: in each cell of the image, how strong its edges are in each direction, normalised with
 its neighbours. Both are fitted by scikit-learn, never by gradient.
 """

@@ -69,7 +69,7 @@ class TwoTower(VectorRecommender):
         self.trained = torch.bincount(train.histories.values, minlength=len(self.trained)) > 0
 
     def positives(self, batch: dict[str, Tensor]) -> Positives:
-        """Every item of a user is a positive of that user, and is not told as history."""
+        """Every item of a user is a positive of that user, and is not part of the history."""
         items = batch["items"]
         chosen = items != PAD
         shown = chosen & (torch.rand(items.shape, device=items.device) < 0.5)

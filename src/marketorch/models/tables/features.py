@@ -1,7 +1,7 @@
 """What a network sees of a table's row: its numbers and its levels, side by side.
 
 Numbers are embedded (see `marketorch.models.tables.number_embeddings`) or handed on as they are.
-Levels of a column that has few are told by a one for each, others by a vector that is learnt;
+Levels of a column that has few are one-hot, others by a vector that is learnt;
 columns with vectors of one width share a table, so a hundred columns are a handful of look-ups.
 Shapes: B rows, F numbers, C categories, D width of a vector.
 """
@@ -21,7 +21,7 @@ class LevelTable(nn.Module):
     """A vector for each level of several columns, in one table: ``(B, C)`` to ``(B, C, D)``.
 
     Level 0 stands for what is missing, rare or unseen. Its vector begins at zero: where training
-    has no such row, one that comes later is told by its other columns alone.
+    has no such row, one that comes later is known by its other columns alone.
 
     Args:
         level_counts: levels of each column, level 0 among them.
@@ -48,7 +48,7 @@ class LevelTable(nn.Module):
 class TableFeatures(nn.Module):
     """A row's numbers ``(B, F)`` and levels ``(B, C)`` as one vector ``(B, out_features)``.
 
-    ``widths`` says how much of it each column takes: numbers first, then columns told by ones, then
+    ``widths`` says how much of it each column takes: numbers first, then one-hot columns, then
     those with vectors.
 
     Args:
@@ -56,7 +56,7 @@ class TableFeatures(nn.Module):
         level_counts: levels of each category.
         number_dim: width of a number's embedding; 0: numbers as they are.
         bins: pieces of a number's embedding, see `NumberEmbeddings`.
-        one_hot: columns of at most so many levels are told by ones.
+        one_hot: columns of at most so many levels are one-hot.
         max_dim: widest vector of a level; it grows with the fourth root of the number of levels.
         sparse: see `LevelTable`.
     """

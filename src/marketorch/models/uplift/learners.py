@@ -28,7 +28,7 @@ class Learner(nn.Module):
 
     def factual(self, numbers: Tensor, categories: Tensor, treatment: Tensor) -> Tensor:
         """Log-odds ``(B,)`` or ``(B, M)`` under the treatment that each was given ``(B,)``."""
-        return of_given(self(numbers, categories), treatment)
+        return of_treatment(self(numbers, categories), treatment)
 
     def losses(
         self, numbers: Tensor, categories: Tensor, treatment: Tensor, labels: Tensor
@@ -189,13 +189,13 @@ class DragonNet(Learner):
     ) -> Tensor:
         """Cross-entropies ``(B,)`` of the outcome and, weighted, of the treatment."""
         logits = self.model(numbers, categories).float()
-        losses = cross_entropy(of_given(logits, treatment), labels)
+        losses = cross_entropy(of_treatment(logits, treatment), labels)
         if not self.propensity:
             return losses
         members = logits[..., self.num_arms :].reshape(len(logits), -1, self.num_arms)
         wanted = treatment[:, None].expand(-1, members.shape[1])
-        told = F.cross_entropy(members.transpose(1, 2), wanted, reduction="none").mean(1)
-        return losses + self.propensity * told
+        of_lot = F.cross_entropy(members.transpose(1, 2), wanted, reduction="none").mean(1)
+        return losses + self.propensity * of_lot
 
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
         """Log-odds ``(B, [M,] A + 1)``."""
@@ -208,7 +208,7 @@ def log_odds(logits: Tensor) -> Tensor:
     return logits[..., 1] - logits[..., 0]
 
 
-def of_given(log_odds: Tensor, treatment: Tensor) -> Tensor:
+def of_treatment(log_odds: Tensor, treatment: Tensor) -> Tensor:
     """The log-odds ``(B,)`` or ``(B, M)`` under what was given ``(B,)``, of ``(B, [M,] A + 1)``."""
     place = treatment.reshape(-1, *[1] * (log_odds.ndim - 1)).expand(*log_odds.shape[:-1], 1)
     return log_odds.gather(-1, place)[..., 0]
