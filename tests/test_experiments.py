@@ -117,7 +117,7 @@ def learn(task: Task, batch: Any, steps: int = 30) -> tuple[float, float]:
         loss = step.loss_sum / step.weight
         loss.backward()
         optimizer.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     return losses[0], losses[-1]
 
 

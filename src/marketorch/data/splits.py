@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
@@ -92,15 +92,8 @@ class Splits(Generic[R]):
     def _prepare(self) -> None:
         """Checks the arguments, and derives from them what is needed of them again and again."""
         check_choice("data.on_bad", self.on_bad, ("error", "skip"))
-        test = self.test if self.folds else None
-        _one_of(
-            {
-                "split": self.cut_columns.get("split"),
-                "time": self.time,
-                "folds": self.folds,
-                "test": test,
-            }
-        )
+        cut: dict[str, object] = {"split": self.cut_columns.get("split"), "time": self.time}
+        _one_of(cut | {"folds": self.folds, "test": self.test if self.folds else None})
         _one_of({"time": self.time, "group": self.group, "block": self.block > 1})
         if self.block < 1:
             raise DataError(f"data.block is {self.block}; expected 1 or more.")
@@ -187,7 +180,7 @@ class Splits(Generic[R]):
         return random_parts(strata, shares, self.seed, folds=folds, fold=self.fold, **cut)
 
 
-def _one_of(ways: dict[str, object]) -> None:
+def _one_of(ways: Mapping[str, object]) -> None:
     """Raises DataError if several ways to split are given."""
     given = [f"data.{name}" for name, value in ways.items() if value]
     if len(given) > 1:
