@@ -43,8 +43,6 @@ def demonstrate(name: str) -> tuple[Any, ...]:
     """Trains and evaluates one experiment; returns its row of the closing table."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // AT_ONCE))
     run_dir = RUNS / name
-    shutil.rmtree(run_dir, ignore_errors=True)
-    RUNS.mkdir(parents=True, exist_ok=True)
     log = RUNS / f"{name}.txt"
     with log.open("w", encoding="utf-8") as said, redirect_stdout(said), redirect_stderr(said):
         report = train(compose([f"experiment={name}", *FLAGSHIPS[name], f"run_dir={run_dir}"]))
@@ -61,6 +59,10 @@ def demonstrate(name: str) -> tuple[Any, ...]:
 
 def demonstrate_all() -> list[tuple[Any, ...]]:
     """Every flagship's row, `AT_ONCE` of them at a time."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    for run_dir in filter(Path.exists, (RUNS / name for name in FLAGSHIPS)):
+        say(f"removed   {run_dir}, the run of an earlier demo")
+        shutil.rmtree(run_dir)
     say(f"training  {', '.join(FLAGSHIPS)}, {AT_ONCE} at a time; what they say is in {RUNS}/*.txt")
     rows = []
     with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
@@ -80,8 +82,8 @@ def listen(runs: Path, number: int = 300, size: int = 320) -> None:
     kinds = {name: runs / name for name in LISTENING}
     analyse_folder(Listener.load(**kinds, min_face=LARGE), posts, heard)
     page = brand_report(heard, runs / "report", f"What {number:,} drawn posts show")
-    told = compare_with_truth(heard, posts.with_name("truth.jsonl"))
-    say("told      " + ", ".join(f"{name} {share:.1%}" for name, share in told.items()))
+    right = compare_with_truth(heard, posts.with_name("truth.jsonl"))
+    say("right     " + ", ".join(f"{name} {share:.1%}" for name, share in right.items()))
     falls = tone_around(heard, TURN)
     if DISGRACED in falls.index:
         before, after = falls.loc[DISGRACED, ["before", "after"]]

@@ -159,6 +159,8 @@ def test_so_many_rows_train(make: Make, tmp_path: Path) -> None:
     assert len(few.split("train")) == few.schema["num_examples"] == 30
     assert set(places(few, "train")) < set(places(whole, "train"))
     assert places(few, "test") == places(whole, "test")
+    with pytest.raises(DataError, match=r"data\.num_train is 0; cannot choose so many"):
+        make(tmp_path, num_train=0).split("train")
 
 
 @KINDS

@@ -113,7 +113,7 @@ def test_the_demo_reports_on_drawn_posts(
     (left / "plan.json").write_text("{}", encoding="utf-8")
     demo.listen(tmp_path, number=6, size=96)
     shown = capsys.readouterr().out
-    assert "told      brands " in shown
+    assert "right     brands " in shown
     assert f"{tmp_path / 'report' / 'report.html'} and" in shown
     assert "What 6 drawn posts show" in (tmp_path / "report" / "report.html").read_text("utf-8")
     assert len((tmp_path / "posts" / "truth.jsonl").read_text("utf-8").splitlines()) == 6

@@ -143,7 +143,7 @@ class Splits(Generic[R]):
         try:
             parts = self._cut(whole)
             found = {name: np.flatnonzero(parts == part) for name, part in PARTS.items()}
-            if self.num_train:
+            if self.num_train is not None:
                 strata = self._strata(whole)[1][found["train"]]
                 found["train"] = limited(found["train"], strata, self.num_train, self.seed)
         except DataError as error:

@@ -41,7 +41,7 @@ def test_one_column_of_classes_has_labels(tmp_path: Path) -> None:
     data = source(tmp_path, target="left")
     train = data.split("train")
     assert data.schema["classes"] == ["no", "yes"]
-    assert "targets" not in data.schema
+    assert not {"targets", "name"} & set(data.schema)
     assert train.targets is None
     assert train.labels is not None
     assert train.labels[:3].tolist() == [0, 1, 1]
@@ -136,6 +136,21 @@ def test_targets_that_will_not_do(
     rows = [row | {"age": place} for place, row in enumerate(ROWS)]
     with pytest.raises(DataError, match=message):
         _ = source(tmp_path, rows, target=target, columns=columns).schema
+
+
+@pytest.mark.parametrize("target", [["left", "tone"], "spent", None])
+def test_only_one_column_of_classes_has_a_positive_class(tmp_path: Path, target: Any) -> None:
+    with pytest.raises(DataError, match=r"data\.positive is for a data\.target that is one column"):
+        source(tmp_path, target=target, columns={"spent": "number"}, positive="yes")
+
+
+def test_no_class_of_several_targets_can_be_made_positive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert source(tmp_path, target=["left", "tone"]).schema
+    assert "data.positive" not in capsys.readouterr().out
+    assert source(tmp_path, target="left").schema
+    assert "; data.positive=no makes it the other." in capsys.readouterr().out
 
 
 def test_propensity_refuses_what_has_no_classes(tmp_path: Path) -> None:

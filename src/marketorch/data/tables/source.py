@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ import pyarrow as pa
 import torch
 
 from marketorch.data.cuts import Words
-from marketorch.data.reading import in_memory, usable_rows
+from marketorch.data.reading import usable_rows
 from marketorch.data.splits import Splits
 from marketorch.data.tables.cells import distinct
 from marketorch.data.tables.columns import Column, Reading, infer, parse, times_of
@@ -68,7 +69,8 @@ class CustomerData(Splits[CustomerDataset]):
         min_count, max_levels: levels of a category in fewer training rows, or beyond so many, are
             one level, ``other``.
         class_names: from the file's classes to the names to print.
-        leaks: ``warn`` of columns that predict the target by themselves, ``error`` or ``ignore``.
+        leaks: ``warn`` of columns that predict the classes of a single target by themselves,
+            ``error`` or ``ignore``. Other targets are not searched for leaks.
 
     The other arguments are those of `marketorch.data.splits.Splits`. With ``on_bad=skip`` what
     cannot be read in a column is missing.
@@ -103,6 +105,9 @@ class CustomerData(Splits[CustomerDataset]):
         self.roles = {role: column for role, column in named.items() if column}
         self.regrouping = groups_of(self.treatments)
         self.reading = Reading(dict(self.columns or {}), self.min_count, self.max_levels)
+        kinds = [self.reading.kinds.get(name) for name in self.targets]
+        if self.positive is not None and (len(kinds) != 1 or "number" in kinds):
+            raise DataError("data.positive is for a data.target that is one column of classes.")
         self.words = [str(word) for word in self.missing]
         self.names = {str(key): name for key, name in (self.class_names or {}).items()}
         self._said: set[str] = set()
@@ -119,7 +124,8 @@ class CustomerData(Splits[CustomerDataset]):
         schema: dict[str, Any] = {"classes": [], "num_examples": len(train)}
         if self._classes:
             own = self._classes.described(self.names)
-            schema |= own | {"raw_classes": self._classes.names}
+            schema |= {key: own[key] for key in ("classes", "class_counts")}
+            schema["raw_classes"] = self._classes.names
             if len(self._classes.names) == 2:
                 schema["positive"] = own["classes"][1]
         elif self._targets:
@@ -150,9 +156,9 @@ class CustomerData(Splits[CustomerDataset]):
             source: a file, a hub id, or a table in memory, see `marketorch.data.reading.in_memory`.
         """
         table = self._read(source)
-        source = "the input" if in_memory(source) is not None else str(source)
+        shown = str(source) if isinstance(source, (str, Path)) else "the input"
         known = [name for name in table.column_names if self._left_out(name)]
-        return self._dataset(table, [(source, 0)], known)
+        return self._dataset(table, [(shown, 0)], known)
 
     def fingerprint(self) -> str:
         """Hash of the training columns, targets and treatments."""
@@ -172,12 +178,10 @@ class CustomerData(Splits[CustomerDataset]):
     def _targets(self) -> list[LabelColumn | NumberColumn]:
         """What is to be predicted, a column each."""
         train, kinds = self.part("train"), self.reading.kinds
-        if len(self.targets) == 1 and kinds.get(self.targets[0]) != "number":
-            return [classes(train, self.targets[0], self.positive)]
         return [
             numbers_of(train, name)
             if kinds.get(name) == "number"
-            else classes(train, name, self.positive if len(self.targets) == 1 else None)
+            else classes(train, name, self.positive)
             for name in self.targets
         ]
 

@@ -266,13 +266,13 @@ def announce(
             span = f"{target.smallest:g} to {target.largest:g}, mean {target.mean:g}"
             say(f"{target.column.name} is a number: {span}, in {target.count:,} training rows.")
         elif len(target.names) == 2:
-            _announce_positive(target)
+            _announce_positive(target, alone=len(targets) == 1)
 
 
-def _announce_positive(target: LabelColumn) -> None:
+def _announce_positive(target: LabelColumn, *, alone: bool) -> None:
     names, counts = target.names, target.counts
+    other = f"; data.positive={names[0]} makes it the other" if alone else ""
     say(
         f"{target.column}={names[1]} is the positive class: {counts[1]:,} of {sum(counts):,} "
-        f"training rows ({counts[1] / sum(counts):.2%}); data.positive={names[0]} makes "
-        "it the other."
+        f"training rows ({counts[1] / sum(counts):.2%}){other}."
     )
